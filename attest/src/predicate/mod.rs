@@ -1,0 +1,10 @@
+//! What is said of an image: one file per predicate type, each with its URI and its typed form. All of
+//! them are written deterministically (fixed order of fields, sorted maps).
+
+pub mod cosign_sign;
+pub mod hardening;
+pub mod slsa;
+pub mod spdx;
+mod timestamp;
+
+pub use timestamp::{Timestamp, TimestampError};
