@@ -3,6 +3,10 @@
 //!
 //! - [`oci`]: digests, descriptors, manifests, configurations, references
 //! - [`dockerfile`]: the text of a Dockerfile as instructions, with faults that show their line
+//! - [`policy`]: the policy file, decided on but never read from disk here
+//! - [`secret`]: texts that no message, log or cache key may show
 
 pub mod dockerfile;
 pub mod oci;
+pub mod policy;
+pub mod secret;

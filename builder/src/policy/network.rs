@@ -1,0 +1,262 @@
+//! `[network]`: what RUN and ADD may reach, request by request.
+
+use std::time::Duration;
+
+use super::{
+    fault::{Faults, nearest},
+    mirror::{Mirror, Scheme, Target, Tls},
+    preset::{PRESETS, Preset},
+    section::Section,
+};
+
+/// The allowlist of hosts, paths and methods, first match first: the policy's own mirrors, then the
+/// presets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkPolicy {
+    mirrors: Vec<Mirror>,
+    deny_private: bool,
+    limits: Limits,
+}
+
+/// Bounds on every request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Time to reach an upstream.
+    pub connect: Duration,
+    /// Time without a byte in either direction.
+    pub idle: Duration,
+    /// Bytes of one response body.
+    pub body: u64,
+}
+
+/// What the policy says to one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It goes out.
+    Allow {
+        /// Where it is fetched from.
+        upstream: Target,
+        /// What is done with TLS.
+        tls: Tls,
+        /// The rule that allows it, for the record.
+        rule: String,
+    },
+    /// It does not.
+    Deny {
+        /// Why, one line.
+        reason: String,
+        /// The policy lines that would allow it, or what else to do.
+        remedy: String,
+    },
+}
+
+impl Default for NetworkPolicy {
+    fn default() -> Self {
+        let defaults = PRESETS.iter().filter(|preset| preset.default);
+        let mirrors = defaults.flat_map(Preset::mirrors).collect();
+        Self { mirrors, deny_private: true, limits: Limits::default() }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (connect, idle) = (Duration::from_secs(15), Duration::from_secs(120));
+        Self { connect, idle, body: 16 << 30 }
+    }
+}
+
+const KEYS: [&str; 4] = ["allow", "deny-private", "mirror", "limits"];
+
+impl NetworkPolicy {
+    pub(super) fn read(section: &Section<'_>, faults: &mut Faults<'_>) -> Self {
+        section.only(&KEYS, faults);
+        let own = section.sections("mirror", faults);
+        let mut mirrors: Vec<Mirror> =
+            own.iter().filter_map(|table| Mirror::read(table, "policy", faults)).collect();
+        let default = Self::default();
+        match section.texts("allow", faults) {
+            None => mirrors.extend(default.mirrors),
+            Some(names) => {
+                for name in names {
+                    match Preset::named(name.value) {
+                        Some(preset) => mirrors.extend(preset.mirrors()),
+                        None => faults.add(
+                            name.span,
+                            format!("there is no preset '{}'", name.value),
+                            preset_help(name.value),
+                        ),
+                    }
+                }
+            }
+        }
+        let limits = section.section("limits", faults);
+        Self {
+            mirrors,
+            deny_private: section.flag("deny-private", faults).unwrap_or(default.deny_private),
+            limits: limits.map_or(default.limits, |table| Limits::read(&table, faults)),
+        }
+    }
+
+    /// The rules in the order in which they are tried.
+    #[must_use]
+    pub fn mirrors(&self) -> &[Mirror] {
+        &self.mirrors
+    }
+
+    /// Are upstreams with private addresses refused unless the policy names them as an upstream?
+    #[must_use]
+    pub fn deny_private(&self) -> bool {
+        self.deny_private
+    }
+
+    /// The bounds on requests.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Does any rule cover the name, so that steps may resolve it?
+    #[must_use]
+    pub fn knows(&self, host: &str) -> bool {
+        self.mirrors.iter().any(|mirror| mirror.host().matches(host))
+    }
+
+    /// Decides on one request. `path` stands as in the request line, without its query.
+    #[must_use]
+    pub fn decide(
+        &self,
+        scheme: Scheme,
+        host: &str,
+        port: u16,
+        method: &str,
+        path: &str,
+    ) -> Decision {
+        if port != scheme.port() {
+            return unserved_port(host, port);
+        }
+        let Some(decoded) = plain_path(path) else {
+            let reason = format!("the path '{}' is not in plain form", shortened(path));
+            let remedy = "ask for it without '.' and '..' components and without '\\'".to_owned();
+            return Decision::Deny { reason, remedy };
+        };
+        let of_host: Vec<&Mirror> =
+            self.mirrors.iter().filter(|mirror| mirror.host().matches(host)).collect();
+        // Both forms, since an upstream may decode `%2f` after the policy has looked.
+        let covers_path =
+            |mirror: &&&Mirror| [path, &decoded].iter().all(|p| mirror.covers_path(p));
+        let of_path: Vec<&&Mirror> = of_host.iter().filter(covers_path).collect();
+        let covers_method = |mirror: &&&&Mirror| mirror.methods().iter().any(|own| own == method);
+        match (of_host.is_empty(), of_path.iter().find(covers_method)) {
+            (_, Some(mirror)) => Decision::Allow {
+                upstream: mirror.target(scheme, host, port, path),
+                tls: mirror.tls(),
+                rule: mirror.rule(),
+            },
+            (true, None) => unknown_host(host),
+            (false, None) if of_path.is_empty() => Decision::Deny {
+                reason: format!("the policy does not allow the path '{}'", shortened(path)),
+                remedy: mirror_lines(host, &format!("paths = [\"{}\"]", shortened(path))),
+            },
+            (false, None) => Decision::Deny {
+                reason: format!("the policy does not allow the method {}", shortened(method)),
+                remedy: mirror_lines(host, &format!("methods = [\"{}\"]", shortened(method))),
+            },
+        }
+    }
+
+    /// Decides on a TLS connection of which only the server name is seen. Rules that limit paths or
+    /// rewrite to another path or scheme cannot be kept in a tunnel, so they do not allow one.
+    #[must_use]
+    pub fn decide_tunnel(&self, host: &str, port: u16) -> Decision {
+        if port != Scheme::Https.port() {
+            return unserved_port(host, port);
+        }
+        let mut of_host = self.mirrors.iter().filter(|mirror| mirror.host().matches(host));
+        let Some(mirror) = of_host.next() else { return unknown_host(host) };
+        let upstream = mirror.target(Scheme::Https, host, port, "");
+        if !mirror.paths().is_empty()
+            || upstream.scheme == Scheme::Http
+            || !upstream.path.is_empty()
+        {
+            return Decision::Deny {
+                reason: "the rule has paths or another upstream, which TLS hides".into(),
+                remedy: format!(
+                    "use http://{host} in the step; what is fetched is recorded by digest"
+                ),
+            };
+        }
+        Decision::Allow { upstream, tls: mirror.tls(), rule: mirror.rule() }
+    }
+}
+
+impl Limits {
+    fn read(section: &Section<'_>, faults: &mut Faults<'_>) -> Self {
+        section.only(&["connect-seconds", "idle-seconds", "body-bytes"], faults);
+        let default = Self::default();
+        let mut seconds = |key: &str| section.count(key, faults).map(Duration::from_secs);
+        let (connect, idle) = (seconds("connect-seconds"), seconds("idle-seconds"));
+        Self {
+            connect: connect.unwrap_or(default.connect),
+            idle: idle.unwrap_or(default.idle),
+            body: section.count("body-bytes", faults).unwrap_or(default.body),
+        }
+    }
+}
+
+/// The lines for a host that no rule covers.
+#[must_use]
+pub fn remedy(host: &str) -> String {
+    format!("add to touchmark.toml:\n  [[network.mirror]]\n  host = \"{}\"", shortened(host))
+}
+
+fn mirror_lines(host: &str, line: &str) -> String {
+    format!("{}\n  {line}", remedy(host))
+}
+
+fn unknown_host(host: &str) -> Decision {
+    let reason = format!("the policy does not allow the host '{}'", shortened(host));
+    Decision::Deny { reason, remedy: remedy(host) }
+}
+
+fn unserved_port(host: &str, port: u16) -> Decision {
+    Decision::Deny {
+        reason: format!("port {port} of '{}' is not served", shortened(host)),
+        remedy: "use HTTP on port 80 or HTTPS on port 443".into(),
+    }
+}
+
+/// The path with its percent-encoding resolved. None when it holds dot segments, backslashes, control
+/// characters or bad encoding: an upstream might resolve them otherwise than the policy (RFC 3986,
+/// section 6.2.2).
+fn plain_path(path: &str) -> Option<String> {
+    let mut bytes = path.bytes();
+    let mut decoded = Vec::with_capacity(path.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                let mut value = [0];
+                hex::decode_to_slice(digits, &mut value).ok()?;
+                value[0]
+            }
+            other => other,
+        });
+    }
+    let decoded = String::from_utf8_lossy(&decoded).into_owned();
+    let dots = decoded.split('/').any(|segment| matches!(segment, "." | ".."));
+    let odd = decoded.contains(|c: char| c == '\\' || c.is_control());
+    (decoded.starts_with('/') && !dots && !odd).then_some(decoded)
+}
+
+/// A text from a step, safe for a message and a policy line.
+fn shortened(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).take(200).collect()
+}
+
+fn preset_help(name: &str) -> String {
+    let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+    match nearest(name, &names) {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => format!("the presets are {}", names.join(", ")),
+    }
+}
