@@ -5,8 +5,12 @@
 //! - [`dockerfile`]: the text of a Dockerfile as instructions, with faults that show their line
 //! - [`policy`]: the policy file, decided on but never read from disk here
 //! - [`secret`]: texts that no message, log or cache key may show
+//! - [`purl`]: package URLs, also of downloads
+//! - [`graph`]: what a Dockerfile asks for, as a graph of operations
 
 pub mod dockerfile;
+pub mod graph;
 pub mod oci;
 pub mod policy;
+pub mod purl;
 pub mod secret;

@@ -1,0 +1,334 @@
+//! Which stage builds on what, and which stages the target needs.
+
+mod circle;
+mod source;
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+pub(super) use self::source::Source;
+use super::{
+    options::{BaseConfigs, BaseImage, BuildOptions, tagged},
+    platforms,
+    variables::{self, Environment},
+};
+use crate::{
+    dockerfile::{
+        Diagnostic, Dockerfile, Instruction, Kind, Span, Stage, expansion::Expander, suggest,
+    },
+    oci::{platform::Platform, reference::Reference},
+};
+
+/// The images that the target needs, by FROM, `COPY --from` and `RUN --mount from`, each once.
+///
+/// # Errors
+/// The faults in how the stages hang together: unknown target or stage, circles, names of images.
+pub fn base_images(
+    file: &Dockerfile,
+    options: &BuildOptions,
+) -> Result<Vec<BaseImage>, Vec<Diagnostic>> {
+    Ok(images_of(&Plan::new(file, options, None)?))
+}
+
+/// The images that the target needs, now that `configs` are known: an ONBUILD trigger of a base may need
+/// more stages and images. [`super::lower`] can be called when `configs` has all of them that are bases.
+///
+/// # Errors
+/// As [`base_images`], and faults of triggers.
+pub fn base_images_with(
+    file: &Dockerfile,
+    options: &BuildOptions,
+    configs: &BaseConfigs,
+) -> Result<Vec<BaseImage>, Vec<Diagnostic>> {
+    Ok(images_of(&Plan::new(file, options, Some(configs))?))
+}
+
+fn images_of(plan: &Plan<'_>) -> Vec<BaseImage> {
+    let (file, options) = (plan.file, plan.options);
+    let mut images: Vec<BaseImage> = Vec::new();
+    for index in plan.needed() {
+        let stage = &plan.stages[index];
+        let mut add = |reference: &Reference, platform: &Platform, span, is_base| {
+            let same = |image: &&mut BaseImage| {
+                image.reference == *reference && image.platform == *platform
+            };
+            match images.iter_mut().find(same) {
+                Some(image) => image.is_base |= is_base,
+                None => images.push(BaseImage {
+                    reference: reference.clone(),
+                    platform: platform.clone(),
+                    span,
+                    is_base,
+                }),
+            }
+        };
+        if let Base::Image(reference) = &stage.base {
+            add(reference, &stage.platform, file.stages[index].base.span, true);
+        }
+        for (from, span) in stage.instructions.iter().flat_map(|step| named_sources(step)) {
+            if let Ok(Source::Image(reference)) = plan.source(from, span) {
+                add(&reference, &options.platform, span, false);
+            }
+        }
+    }
+    images
+}
+
+/// What a stage builds on.
+#[derive(Debug, Clone)]
+pub(super) enum Base {
+    /// Nothing.
+    Scratch,
+    /// An earlier stage, by index.
+    Stage(usize),
+    /// An image, with tag or digest.
+    Image(Reference),
+    /// A named context.
+    Named(String),
+}
+
+/// A stage as far as it is known before its instructions are run.
+#[derive(Debug)]
+pub(super) struct PlannedStage<'a> {
+    pub(super) base: Base,
+    pub(super) platform: Platform,
+    /// The base's ONBUILD triggers, then the stage's own instructions.
+    pub(super) instructions: Vec<Cow<'a, Instruction>>,
+    /// How many of `instructions` are triggers.
+    pub(super) triggers: usize,
+}
+
+/// All stages and how they hang together.
+pub(super) struct Plan<'a> {
+    pub(super) file: &'a Dockerfile,
+    pub(super) options: &'a BuildOptions,
+    pub(super) stages: Vec<PlannedStage<'a>>,
+    /// Index of the stage to build.
+    pub(super) target: usize,
+    /// The variables of the global scope.
+    pub(super) global: Environment,
+    pub(super) used_args: BTreeMap<String, String>,
+    pub(super) warnings: Vec<Diagnostic>,
+    /// The last stage of each name.
+    names: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Plan<'a> {
+    /// Without configurations the triggers of base images are not known.
+    pub(super) fn new(
+        file: &'a Dockerfile,
+        options: &'a BuildOptions,
+        configs: Option<&BaseConfigs>,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let (mut faults, mut used_args) = (Vec::new(), BTreeMap::new());
+        let global = variables::global(file, options, &mut used_args, &mut faults);
+        let mut plan = Self {
+            file,
+            options,
+            stages: Vec::new(),
+            target: 0,
+            global,
+            used_args,
+            warnings: file.warnings.clone(),
+            names: BTreeMap::new(),
+        };
+        for (index, stage) in file.stages.iter().enumerate() {
+            let planned = plan.stage(stage, configs, &mut faults);
+            plan.stages.push(planned);
+            if let Some(name) = &stage.name
+                && let Some(earlier) = plan.names.insert(name, index)
+            {
+                plan.warnings.push(duplicate(stage, &file.stages[earlier]));
+            }
+        }
+        match plan.find_target() {
+            Ok(target) => plan.target = target,
+            Err(fault) => faults.push(fault),
+        }
+        faults.extend(plan.circles());
+        if faults.is_empty() {
+            faults.extend(plan.source_faults());
+        }
+        if faults.is_empty() { Ok(plan) } else { Err(faults) }
+    }
+
+    /// The indexes of the stages that the target needs, in the order of the file.
+    pub(super) fn needed(&self) -> Vec<usize> {
+        self.reachable(self.target)
+    }
+
+    fn stage(
+        &self,
+        stage: &'a Stage,
+        configs: Option<&BaseConfigs>,
+        faults: &mut Vec<Diagnostic>,
+    ) -> PlannedStage<'a> {
+        let mut platform = self.platform(stage, faults);
+        let own = || stage.instructions.iter().map(Cow::Borrowed);
+        let replaced = stage.name.as_ref().and_then(|name| self.options.named_context(name));
+        if let Some(context) = replaced {
+            // A named context stands for the whole stage.
+            let (base, instructions) = (Base::Named(context), Vec::new());
+            return PlannedStage { base, platform, instructions, triggers: 0 };
+        }
+        let base = self.base(stage, faults);
+        let mut instructions: Vec<Cow<'a, Instruction>> = match &base {
+            Base::Stage(index) => {
+                platform = self.stages[*index].platform.clone();
+                self.triggers_of(*index)
+            }
+            Base::Image(reference) => {
+                let key = (reference.to_string(), platform.to_string());
+                let config = configs.and_then(|configs| configs.get(&key));
+                image_triggers(config.map_or(&[], |config| &config.config.on_build), stage, faults)
+            }
+            Base::Scratch | Base::Named(_) => Vec::new(),
+        };
+        let triggers = instructions.len();
+        instructions.extend(own());
+        PlannedStage { base, platform, instructions, triggers }
+    }
+
+    /// The triggers that a stage of this file leaves to the stages that build on it.
+    fn triggers_of(&self, index: usize) -> Vec<Cow<'a, Instruction>> {
+        let own = self.file.stages[index].instructions.iter();
+        own.filter_map(|instruction| match &instruction.kind {
+            Kind::Onbuild(onbuild) => Some(Cow::Borrowed(&*onbuild.instruction)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    fn base(&self, stage: &Stage, faults: &mut Vec<Diagnostic>) -> Base {
+        let name = self.expand(&stage.base.text, stage.base.span, faults);
+        if name.is_empty() {
+            return Base::Scratch;
+        }
+        if let Some(context) = self.options.named_context(&name) {
+            return Base::Named(context);
+        }
+        let lower = name.to_lowercase();
+        if let Some(index) = self.names.get(lower.as_str()) {
+            return Base::Stage(*index);
+        }
+        if name == "scratch" {
+            return Base::Scratch;
+        }
+        match name.parse::<Reference>() {
+            Ok(reference) => Base::Image(tagged(reference)),
+            Err(error) => {
+                let fault = Diagnostic::new(stage.base.span, error.to_string());
+                let mut later = self.file.stages.iter().skip(self.stages.len() + 1);
+                let later = later.find(|other| other.name.as_deref() == Some(&lower));
+                faults.push(match (unset_help(&stage.base.text, &self.global), later) {
+                    (Some(help), _) => fault.help(help),
+                    (None, Some(later)) => fault
+                        .help("move the stage of that name before this line")
+                        .related(later.span, format!("the stage '{lower}' is defined here")),
+                    (None, None) => fault.suggest(&name, self.names.keys().copied()),
+                });
+                Base::Scratch
+            }
+        }
+    }
+
+    fn platform(&self, stage: &Stage, faults: &mut Vec<Diagnostic>) -> Platform {
+        let Some(written) = &stage.platform else { return self.options.platform.clone() };
+        let text = self.expand(&written.text, written.span, faults);
+        if text.is_empty() {
+            return self.options.platform.clone();
+        }
+        platforms::parse(&text, &self.options.build_platform).unwrap_or_else(|| {
+            let message = format!("'{text}' is not a platform");
+            let help = "write os/architecture, such as linux/amd64 or linux/arm64";
+            faults.push(Diagnostic::new(written.span, message).help(help));
+            self.options.platform.clone()
+        })
+    }
+
+    /// Expands a word of FROM in the global scope. Empty when a fault was found.
+    fn expand(&self, text: &str, span: Span, faults: &mut Vec<Diagnostic>) -> String {
+        let expander = Expander::new(self.file.directives.escape);
+        match expander.expand(text, &self.global) {
+            Ok(expanded) if expanded.text.is_empty() => {
+                let fault = Diagnostic::new(span, format!("'{text}' in FROM is empty"));
+                let help = unset_help(text, &self.global);
+                faults.push(fault.help(help.unwrap_or_else(|| "give it a value".into())));
+                String::new()
+            }
+            Ok(expanded) => expanded.text,
+            Err(error) => {
+                faults.push(Diagnostic::new(span, error.to_string()).help(error.help()));
+                String::new()
+            }
+        }
+    }
+
+    fn find_target(&self) -> Result<usize, Diagnostic> {
+        let last = self.stages.len() - 1;
+        let Some(wanted) = &self.options.target else { return Ok(last) };
+        if let Some(index) = self.names.get(wanted.to_lowercase().as_str()) {
+            return Ok(*index);
+        }
+        if let Some(index) = wanted.parse().ok().filter(|index: &usize| *index <= last) {
+            return Ok(index);
+        }
+        let message = format!("there is no stage '{wanted}' to build");
+        let names: Vec<&str> = self.names.keys().copied().collect();
+        let help = if names.is_empty() {
+            format!("no stage has a name; --target takes an index from 0 to {last}")
+        } else {
+            format!("the stages are {}", names.join(", "))
+        };
+        let span = self.file.stages[last].span;
+        Err(Diagnostic::new(span, message).help(help).suggest(wanted, names))
+    }
+}
+
+/// `ARG x is not declared before the first FROM`, for the first variable of `text` that is not set.
+fn unset_help(text: &str, global: &Environment) -> Option<String> {
+    let unset = Expander::new('\\').expand(text, global).ok()?.unset;
+    let name = unset.first()?;
+    Some(match suggest::nearest(name, global.names()) {
+        Some(near) => format!("{name} is not set; did you mean {near}?"),
+        None => format!("{name} is not set; declare it with ARG {name}=… before the first FROM"),
+    })
+}
+
+fn image_triggers<'a>(
+    triggers: &[String],
+    stage: &Stage,
+    faults: &mut Vec<Diagnostic>,
+) -> Vec<Cow<'a, Instruction>> {
+    let mut instructions = Vec::new();
+    for trigger in triggers {
+        match Instruction::from_trigger(trigger, stage.span) {
+            Ok(instruction) => instructions.push(Cow::Owned(instruction)),
+            Err(found) => faults.extend(found),
+        }
+    }
+    instructions
+}
+
+fn duplicate(stage: &Stage, earlier: &Stage) -> Diagnostic {
+    let span = stage.written_name.as_ref().map_or(stage.span, |name| name.span);
+    let before = earlier.written_name.as_ref().map_or(earlier.span, |name| name.span);
+    let name = stage.name.as_deref().unwrap_or_default();
+    Diagnostic::new(span, format!("the stage name '{name}' is used twice; the last one counts"))
+        .help("give each stage a name of its own")
+        .related(before, "first used here")
+        .rule("DuplicateStageName")
+}
+
+/// The stages or images that an instruction names, with their places.
+pub(super) fn named_sources(instruction: &Instruction) -> Vec<(&str, Span)> {
+    match &instruction.kind {
+        Kind::Copy(copy) | Kind::Add(copy) => {
+            copy.from.iter().map(|from| (from.text.as_str(), from.span)).collect()
+        }
+        Kind::Run(run) => {
+            let mounts = run.mounts.iter();
+            mounts.filter_map(|mount| Some((mount.from.as_deref()?, mount.written.span))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
