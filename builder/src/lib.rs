@@ -7,7 +7,9 @@
 //! - [`secret`]: texts that no message, log or cache key may show
 //! - [`purl`]: package URLs, also of downloads
 //! - [`graph`]: what a Dockerfile asks for, as a graph of operations
+//! - [`content`]: blobs by digest on disk, verified whenever they are read
 
+pub mod content;
 pub mod dockerfile;
 pub mod graph;
 pub mod oci;

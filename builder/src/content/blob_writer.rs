@@ -1,0 +1,62 @@
+//! A blob in the making.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use tempfile::NamedTempFile;
+
+use super::error::ContentError;
+use crate::oci::digest::{Digest, Hashing};
+
+/// Takes bytes, hashes them, and becomes a blob on [`commit`](Self::commit); dropped before that, it
+/// leaves nothing behind.
+#[derive(Debug)]
+pub struct BlobWriter {
+    writer: Hashing<NamedTempFile>,
+    blobs: PathBuf,
+}
+
+impl BlobWriter {
+    pub(super) fn new(file: NamedTempFile, blobs: PathBuf) -> Self {
+        Self { writer: Hashing::new(file), blobs }
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.writer.count()
+    }
+
+    /// Gives the bytes their name: digest and size. The rename is atomic, and a blob that is already
+    /// there is replaced by its equal.
+    ///
+    /// # Errors
+    /// [`ContentError::WrongDigest`] when `expected` is another digest; nothing is stored then.
+    pub fn commit(self, expected: Option<Digest>) -> Result<(Digest, u64), ContentError> {
+        let (file, digest, size) = self.writer.finish();
+        if let Some(expected) = expected
+            && expected != digest
+        {
+            return Err(ContentError::WrongDigest { expected, found: digest });
+        }
+        let target = self.blobs.join(digest.hex());
+        if fs::metadata(&target).is_ok_and(|there| there.len() == size) {
+            return Ok((digest, size));
+        }
+        file.persist(&target).map_err(|error| ContentError::io("store", &target)(error.error))?;
+        Ok((digest, size))
+    }
+}
+
+impl Write for BlobWriter {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.writer.write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}

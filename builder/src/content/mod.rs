@@ -1,0 +1,13 @@
+//! Blobs by digest on disk: `error` ← `verified_blob`, `blob_writer`, `partial_blob` ← `store`.
+//!
+//! Bytes are checked against their digest when they come in and again whenever they are read, so
+//! nothing leaves this room unverified. That is also why no blob is synced to disk: a machine that
+//! loses power may lose or damage a fresh blob, the next read notices, removes it, and it is fetched or
+//! made again. A sync per blob would cost more than all such repairs.
+
+pub mod blob_writer;
+pub mod error;
+pub mod partial_blob;
+pub mod records;
+pub mod store;
+pub mod verified_blob;
