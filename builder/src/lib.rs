@@ -8,10 +8,12 @@
 //! - [`purl`]: package URLs, also of downloads
 //! - [`graph`]: what a Dockerfile asks for, as a graph of operations
 //! - [`content`]: blobs by digest on disk, verified whenever they are read
+//! - [`layer`]: layer archives: read, unpack, pack, compress, index
 
 pub mod content;
 pub mod dockerfile;
 pub mod graph;
+pub mod layer;
 pub mod oci;
 pub mod policy;
 pub mod purl;

@@ -1,0 +1,24 @@
+//! Layer archives (OCI image-spec, layer.md). `member` is one entry of an archive; `archive` reads and
+//! `emit` writes a stream of them; `unpack` and `pack` move them to and from a directory; `tree` is the
+//! view over many layers without any directory; `compression`, `reader` and `writer` deal with blobs.
+//!
+//! Everything here is synchronous and streams: no layer is ever held in memory.
+
+pub mod archive;
+mod capability;
+pub mod compression;
+pub mod emit;
+pub mod member;
+pub mod pack;
+mod pax;
+pub mod reader;
+mod root;
+pub mod tree;
+pub mod unpack;
+pub mod writer;
+
+pub use compression::Compression;
+pub use pack::{PackOptions, pack};
+pub use reader::LayerReader;
+pub use unpack::{UnpackOptions, Unpacked, Whiteouts, unpack};
+pub use writer::{Layer, LayerWriter};
