@@ -9,6 +9,7 @@
 //! - [`graph`]: what a Dockerfile asks for, as a graph of operations
 //! - [`content`]: blobs by digest on disk, verified whenever they are read
 //! - [`layer`]: layer archives: read, unpack, pack, compress, index
+//! - [`registry`]: registries: look up, pull, push, referrers, credentials
 
 pub mod content;
 pub mod dockerfile;
@@ -17,4 +18,5 @@ pub mod layer;
 pub mod oci;
 pub mod policy;
 pub mod purl;
+pub mod registry;
 pub mod secret;
