@@ -10,6 +10,7 @@
 //! - [`content`]: blobs by digest on disk, verified whenever they are read
 //! - [`layer`]: layer archives: read, unpack, pack, compress, index
 //! - [`registry`]: registries: look up, pull, push, referrers, credentials
+//! - [`worker`]: the rootless containerd: start, enter, stop, sweep
 
 pub mod content;
 pub mod dockerfile;
@@ -20,3 +21,4 @@ pub mod policy;
 pub mod purl;
 pub mod registry;
 pub mod secret;
+pub mod worker;
