@@ -11,6 +11,7 @@
 //! - [`layer`]: layer archives: read, unpack, pack, compress, index
 //! - [`registry`]: registries: look up, pull, push, referrers, credentials
 //! - [`worker`]: the rootless containerd: start, enter, stop, sweep
+//! - [`snapshot`]: snapshots in the worker and their mounts
 
 pub mod content;
 pub mod dockerfile;
@@ -21,4 +22,5 @@ pub mod policy;
 pub mod purl;
 pub mod registry;
 pub mod secret;
+pub mod snapshot;
 pub mod worker;
