@@ -12,6 +12,7 @@
 //! - [`registry`]: registries: look up, pull, push, referrers, credentials
 //! - [`worker`]: the rootless containerd: start, enter, stop, sweep
 //! - [`snapshot`]: snapshots in the worker and their mounts
+//! - [`source`]: what goes into a build: base images, context, git, users
 
 pub mod content;
 pub mod dockerfile;
@@ -23,4 +24,5 @@ pub mod purl;
 pub mod registry;
 pub mod secret;
 pub mod snapshot;
+pub mod source;
 pub mod worker;

@@ -1,0 +1,141 @@
+//! Where copied files come from: the build context on disk, or the root of a stage.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    error::SourceError,
+    ignore::Ignore,
+    path::{below_root, text},
+    rooted::Rooted,
+};
+
+/// A build context: a directory and its ignore file. Nothing outside of the directory is read.
+#[derive(Debug)]
+pub struct Context {
+    dir: PathBuf,
+    ignore: Option<Ignore>,
+}
+
+impl Context {
+    /// A context with these ignore rules, as [`Ignore::load`] finds them.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened.
+    pub fn open(dir: impl Into<PathBuf>, ignore: Option<Ignore>) -> Result<Self, SourceError> {
+        let dir = dir.into();
+        Rooted::open(&dir).map_err(SourceError::io("open the build context", &dir))?;
+        Ok(Self { dir, ignore })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The rules of the ignore file, if there is one.
+    #[must_use]
+    pub fn ignore(&self) -> Option<&Ignore> {
+        self.ignore.as_ref()
+    }
+
+    /// The context as a source of files.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened.
+    pub fn root(&self) -> Result<SourceRoot<'_>, SourceError> {
+        SourceRoot::context(&self.dir, self.ignore.as_ref())
+    }
+}
+
+/// A tree that files are copied from.
+#[derive(Debug)]
+pub struct SourceRoot<'a> {
+    pub(super) rooted: Rooted,
+    pub(super) owner_shift: Option<u32>,
+    pub(super) ignore: Option<&'a Ignore>,
+    place: String,
+}
+
+impl<'a> SourceRoot<'a> {
+    /// A build context: its files belong to 0:0 wherever they are copied.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened.
+    pub fn context(dir: &Path, ignore: Option<&'a Ignore>) -> Result<Self, SourceError> {
+        let rooted = Rooted::open(dir).map_err(SourceError::io("open the build context", dir))?;
+        Ok(Self { rooted, owner_shift: None, ignore, place: "the build context".into() })
+    }
+
+    /// The mounted root of a stage or image: its files keep their owners, which on disk are the
+    /// image's ids + `shift`. `place` names it in messages, such as `stage 'build'`.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened.
+    pub fn stage(dir: &Path, shift: u32, place: impl Into<String>) -> Result<Self, SourceError> {
+        let rooted = Rooted::open(dir).map_err(SourceError::io("open the root of", dir))?;
+        Ok(Self { rooted, owner_shift: Some(shift), ignore: None, place: place.into() })
+    }
+
+    /// What the tree is called in messages.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Where `path` leads in the tree, links resolved: relative to its root, and without links.
+    ///
+    /// # Errors
+    /// When nothing is there, or an ignore rule hides it.
+    pub fn locate(&self, path: &str) -> Result<PathBuf, SourceError> {
+        self.find(path, &below_root(Path::new(path)))
+    }
+
+    /// The owner in the image of a file with these ids on disk.
+    pub(super) fn owner(&self, uid: u32, gid: u32) -> (u32, u32) {
+        match self.owner_shift {
+            Some(shift) => (uid.saturating_sub(shift), gid.saturating_sub(shift)),
+            None => (0, 0),
+        }
+    }
+
+    /// Resolves a source that the user named: links followed inside the tree, everything on the way
+    /// visible. Errors name the pattern, and the rule that hides the file if one does.
+    pub(super) fn find(&self, pattern: &str, path: &Path) -> Result<PathBuf, SourceError> {
+        let io = || SourceError::io("read", self.rooted.path().join(path));
+        let mut links = Vec::new();
+        let found = self
+            .rooted
+            .resolve_each(path, true, &mut |link| links.push(link.to_owned()))
+            .map_err(io())?;
+        let exists = self.rooted.lstat(&found).map_err(io())?.is_some();
+        for step in links.iter().chain([&found]) {
+            if exists && let Some(error) = self.hidden(pattern, step)? {
+                return Err(error);
+            }
+        }
+        if exists {
+            return Ok(found);
+        }
+        let (pattern, place) = (pattern.to_owned(), self.place.clone());
+        Err(match links.last() {
+            Some(last) if last == path => {
+                SourceError::DanglingLink { pattern, target: format!("/{}", text(&found)), place }
+            }
+            _ => SourceError::NotFound { pattern, place },
+        })
+    }
+
+    /// The error for a source that the ignore file hides; a folder that holds visible files is not
+    /// hidden.
+    fn hidden(&self, pattern: &str, path: &Path) -> Result<Option<SourceError>, SourceError> {
+        let Some(ignore) = self.ignore.filter(|_| !path.as_os_str().is_empty()) else {
+            return Ok(None);
+        };
+        let Some(rule) = ignore.rule_for(&text(path)).0 else { return Ok(None) };
+        if super::walk::holds_visible(self, path)? {
+            return Ok(None);
+        }
+        Ok(Some(ignore.explain(pattern, rule)))
+    }
+}

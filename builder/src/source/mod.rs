@@ -1,0 +1,25 @@
+//! Source trees and what is copied out of them: `pattern` → `pattern_set` → `ignore` say what is
+//! hidden; `rooted` resolves paths inside a directory; `context` is a tree to copy from; `walk` is
+//! the one walk that `tree_digest` and `copy` share; `selection` finds what COPY names; `passwd`
+//! resolves owners; `git` says which commit a context is.
+
+mod archive;
+pub mod chmod;
+pub mod context;
+pub mod copy;
+pub mod error;
+pub mod git;
+pub mod ignore;
+pub mod image;
+pub mod passwd;
+mod path;
+pub mod pattern;
+pub mod pattern_set;
+mod rooted;
+pub mod selection;
+pub mod stat_cache;
+mod steady;
+mod target;
+pub mod tree_digest;
+mod walk;
+mod xattrs;

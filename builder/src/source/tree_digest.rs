@@ -1,0 +1,248 @@
+//! The content digest of what a COPY would copy: the part of its cache key that stands for files.
+//!
+//! In it: the path as it will be copied, type, mode, size, contents, link target, extended
+//! attributes, which files are hard links of each other, and for stages the owner. Not in it: times,
+//! inode numbers, the owner on this machine, and where the tree lies.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Write},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    context::{Context, SourceRoot},
+    error::SourceError,
+    path::text,
+    rooted::{Kind, Meta},
+    selection::Selection,
+    stat_cache::StatCache,
+    steady,
+    walk::{Entry, Filter, Visitor, walk},
+    xattrs,
+};
+use crate::oci::digest::{Digest, Hashing};
+
+/// Marks the encoding; a change of the encoding changes it.
+const DOMAIN: &str = "touchmark tree 1";
+
+/// Digest and size of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeDigest {
+    /// The content digest.
+    pub digest: Digest,
+    /// Regular files in it.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The digest of what this selection copies out of `root`. With a cache, files whose `stat` is known
+/// are not read.
+///
+/// # Errors
+/// Those that the copy would have: a source that is missing or hidden, a file that cannot be read or
+/// does not hold still.
+pub fn digest(
+    root: &SourceRoot<'_>,
+    selection: &Selection,
+    cache: Option<&mut StatCache>,
+) -> Result<TreeDigest, SourceError> {
+    let picks = selection.pick(root)?;
+    let mut hasher = TreeHasher::new(root, cache);
+    for picked in &picks.picked {
+        let name = picked.named.file_name().unwrap_or_default();
+        hasher.source(Path::new(name));
+        let before = hasher.entries;
+        let is_dir = hasher.meta(&picked.path)?.is_dir();
+        if !is_dir && picked.is_excluded(&picks.exclude) {
+            continue;
+        }
+        walk(root, &picked.path, &picked.filter(&picks.exclude), &mut hasher)?;
+        if hasher.entries == before && picked.include.as_ref().is_some_and(|(_, must)| *must) {
+            let (pattern, place) = (picked.pattern.clone(), root.place().to_owned());
+            return Err(SourceError::NotFound { pattern, place });
+        }
+    }
+    for (name, contents) in &selection.inline {
+        hasher.record(b'i', &[name.as_bytes(), Digest::of(contents).bytes()]);
+    }
+    Ok(hasher.finish())
+}
+
+/// The digest of a whole context, without what its ignore file hides.
+///
+/// # Errors
+/// As [`digest`].
+pub fn context_digest(
+    context: &Context,
+    cache: Option<&mut StatCache>,
+) -> Result<TreeDigest, SourceError> {
+    let root = context.root()?;
+    let mut hasher = TreeHasher::new(&root, cache);
+    walk(&root, Path::new(""), &Filter::default(), &mut hasher)?;
+    Ok(hasher.finish())
+}
+
+struct TreeHasher<'a> {
+    root: &'a SourceRoot<'a>,
+    cache: Option<&'a mut StatCache>,
+    out: Hashing<io::Sink>,
+    /// Name under which a source that is a file is copied.
+    name: PathBuf,
+    first_link: HashMap<(u64, u64), PathBuf>,
+    /// Entries below the sources themselves.
+    entries: u64,
+    files: u64,
+    bytes: u64,
+}
+
+impl<'a> TreeHasher<'a> {
+    fn new(root: &'a SourceRoot<'a>, cache: Option<&'a mut StatCache>) -> Self {
+        let mut hasher = Self {
+            root,
+            cache,
+            out: Hashing::new(io::sink()),
+            name: PathBuf::new(),
+            first_link: HashMap::new(),
+            entries: 0,
+            files: 0,
+            bytes: 0,
+        };
+        hasher.record(b'T', &[DOMAIN.as_bytes()]);
+        hasher
+    }
+
+    fn finish(self) -> TreeDigest {
+        TreeDigest { digest: self.out.finish().1, files: self.files, bytes: self.bytes }
+    }
+
+    /// Begins the next source.
+    fn source(&mut self, name: &Path) {
+        self.name = name.to_owned();
+        // Hard links are kept inside one source only, as BuildKit does.
+        self.first_link.clear();
+        self.record(b's', &[]);
+    }
+
+    fn meta(&self, path: &Path) -> Result<Meta, SourceError> {
+        let on_disk = self.root.rooted.path().join(path);
+        let meta = self.root.rooted.lstat(path).map_err(SourceError::io("read", on_disk))?;
+        meta.ok_or_else(|| SourceError::Changed { path: text(path).into_owned() })
+    }
+
+    /// One record: its kind, and each field with its length in front, so that no two lists of
+    /// records have the same bytes.
+    fn record(&mut self, kind: u8, fields: &[&[u8]]) {
+        let mut bytes = vec![kind];
+        for field in fields {
+            bytes.extend((field.len() as u64).to_le_bytes());
+            bytes.extend_from_slice(field);
+        }
+        bytes.push(b'\n');
+        // A sink takes everything.
+        let _ = self.out.write_all(&bytes);
+    }
+
+    /// Mode, owner and extended attributes.
+    fn facts(&mut self, entry: &Entry<'_>) -> Result<Vec<u8>, SourceError> {
+        let owner = self.root.owner(entry.meta.uid, entry.meta.gid);
+        let mut facts = Vec::new();
+        for number in [entry.meta.mode, owner.0, owner.1] {
+            facts.extend(number.to_le_bytes());
+        }
+        if entry.meta.kind != Kind::Link {
+            for (key, value) in entry_xattrs(self.root, entry.path)? {
+                facts.extend((key.len() as u64).to_le_bytes());
+                facts.extend(key.as_bytes());
+                facts.extend((value.len() as u64).to_le_bytes());
+                facts.extend(value);
+            }
+        }
+        Ok(facts)
+    }
+
+    fn contents(&mut self, entry: &Entry<'_>) -> Result<(Digest, u64), SourceError> {
+        if let Some(digest) = self.cache.as_mut().and_then(|c| c.get(entry.path, entry.meta)) {
+            return Ok((digest, entry.meta.size));
+        }
+        let mut digest = Digest::of(b"");
+        let meta = steady::read(self.root, entry.path, &mut |file: &mut File| {
+            let mut hashing = Hashing::new(file);
+            let copied = io::copy(&mut hashing, &mut io::sink());
+            let count = copied.map_err(SourceError::io("read", entry.path))?;
+            digest = hashing.finish().1;
+            Ok(count)
+        })?;
+        if let Some(cache) = self.cache.as_mut() {
+            cache.put(entry.path, &meta, digest);
+        }
+        Ok((digest, meta.size))
+    }
+}
+
+/// The extended attributes of an entry of a tree.
+pub(super) fn entry_xattrs(
+    root: &SourceRoot<'_>,
+    path: &Path,
+) -> Result<Vec<xattrs::Xattr>, SourceError> {
+    let read = root.rooted.parent(path).and_then(|(dir, name)| xattrs::read(&dir, name));
+    read.map_err(SourceError::io("read the attributes of", root.rooted.path().join(path)))
+}
+
+impl Visitor for TreeHasher<'_> {
+    fn enter(&mut self, entry: &Entry<'_>) -> Result<(), SourceError> {
+        if entry.rel.as_os_str().is_empty() {
+            // Only the contents of a directory are copied, its own mode is not.
+            self.record(b'D', &[]);
+            return Ok(());
+        }
+        self.entries += 1;
+        let facts = self.facts(entry)?;
+        let selected = [u8::from(entry.selected)];
+        self.record(b'd', &[entry.rel.as_os_str().as_bytes(), &facts, &selected]);
+        Ok(())
+    }
+
+    fn leaf(&mut self, entry: &Entry<'_>) -> Result<(), SourceError> {
+        self.entries += 1;
+        let name = match entry.rel.as_os_str().is_empty() {
+            true => self.name.clone(),
+            false => entry.rel.to_owned(),
+        };
+        let name_bytes = name.as_os_str().as_bytes();
+        let facts = self.facts(entry)?;
+        match entry.meta.kind {
+            Kind::File => {
+                if entry.meta.links > 1
+                    && let Some(first) = self.first_link.get(&entry.meta.inode).cloned()
+                {
+                    self.record(b'h', &[name_bytes, first.as_os_str().as_bytes()]);
+                    return Ok(());
+                }
+                self.first_link.insert(entry.meta.inode, name.clone());
+                let (digest, size) = self.contents(entry)?;
+                (self.files, self.bytes) = (self.files + 1, self.bytes + size);
+                self.record(b'f', &[name_bytes, &facts, &size.to_le_bytes(), digest.bytes()]);
+            }
+            Kind::Link => {
+                let target = self.root.rooted.read_link(entry.path);
+                let target = target.map_err(SourceError::io("read the link", entry.path))?;
+                self.record(b'l', &[name_bytes, &facts, target.as_os_str().as_bytes()]);
+            }
+            Kind::Fifo => self.record(b'p', &[name_bytes, &facts]),
+            Kind::Device => self.record(b'b', &[name_bytes, &facts]),
+            Kind::Socket | Kind::Directory => {}
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, _: &Entry<'_>) -> Result<(), SourceError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
