@@ -13,9 +13,11 @@
 //! - [`worker`]: the rootless containerd: start, enter, stop, sweep
 //! - [`snapshot`]: snapshots in the worker and their mounts
 //! - [`source`]: what goes into a build: base images, context, git, users
+//! - [`egress`]: the network of a step: DNS, HTTP and TLS by the allowlist, and the record
 
 pub mod content;
 pub mod dockerfile;
+pub mod egress;
 pub mod graph;
 pub mod layer;
 pub mod oci;

@@ -1,0 +1,100 @@
+//! The network of RUN steps: only what the policy allows gets out, and all of it is written down.
+//! `address`, `names`, `record`, `sink`, `dns_message`, `client_hello` ← `exchange`, `upstream` ← `body` ← `dns`, `http`,
+//! `tls` ← `namespace`, `step`.
+//!
+//! Absent: inspection of TLS, ports other than 53, 80 and 443. What a step sends elsewhere is refused
+//! by the kernel of its egress namespace and is not recorded one by one.
+
+mod address;
+mod body;
+pub mod client_hello;
+mod dns;
+pub mod dns_message;
+mod exchange;
+mod http;
+mod names;
+mod namespace;
+mod record;
+mod sink;
+mod step;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod upstream;
+
+use std::{
+    fmt, mem,
+    sync::{Arc, PoisonError},
+};
+
+pub use namespace::NamespaceError;
+pub use record::{Refusal, RefusalKind, RequestRecord, StepOrigin, StepTraffic};
+pub use sink::{Download, DownloadSink};
+pub use step::StepNetwork;
+
+use crate::policy::NetworkPolicy;
+use upstream::Upstreams;
+
+/// The way out for the steps of one build.
+#[derive(Debug)]
+pub struct Egress {
+    shared: Result<Arc<Shared>, String>,
+}
+
+struct Shared {
+    policy: Arc<NetworkPolicy>,
+    upstreams: Upstreams,
+    store: Option<Arc<dyn DownloadSink>>,
+    finished: step::Finished,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+/// Why a step gets no network.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    /// The kernel refused the namespaces or what is in them.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// There is no client for upstreams.
+    #[error("cannot make an HTTP client: {0}\nhelp: check the certificates under /etc/ssl/certs")]
+    Client(String),
+}
+
+impl Egress {
+    /// Steps will reach what `policy` allows; complete downloads go to `store` as well.
+    #[must_use]
+    pub fn new(policy: Arc<NetworkPolicy>, store: Option<Arc<dyn DownloadSink>>) -> Self {
+        let shared = Upstreams::new(&policy).map(|upstreams| {
+            Arc::new(Shared { policy, upstreams, store, finished: step::Finished::default() })
+        });
+        Self { shared: shared.map_err(|error| error.to_string()) }
+    }
+
+    /// Makes the network of one step. Needs the right to make network namespaces, as root of a user
+    /// namespace has it; the calling thread stays in its own namespace. To be called on the runtime
+    /// that will serve the step.
+    ///
+    /// # Errors
+    /// [`EgressError`] when the kernel gives no namespace, or when there is no HTTP client.
+    pub async fn open_step(&self, origin: StepOrigin) -> Result<StepNetwork, EgressError> {
+        let shared = self.shared.clone().map_err(EgressError::Client)?;
+        StepNetwork::open(shared, origin).await
+    }
+
+    /// The requests of all finished steps so far, which are forgotten here.
+    #[must_use]
+    pub fn finish(&self) -> Vec<RequestRecord> {
+        match &self.shared {
+            Ok(shared) => {
+                let mut all = shared.finished.lock().unwrap_or_else(PoisonError::into_inner);
+                mem::take(&mut *all)
+            }
+            Err(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The way out: HTTP clients and sockets in the builder's own network, to addresses that were checked.
+
+use std::{
+    error::Error,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::policy::{
+    mirror::Target,
+    network::{Limits, NetworkPolicy},
+};
+
+use super::address::is_private;
+
+/// Clients for upstreams, which may have private addresses only where the policy names them.
+#[derive(Debug, Clone)]
+pub(super) struct Upstreams {
+    checked: reqwest::Client,
+    free: reqwest::Client,
+    deny_private: bool,
+    limits: Limits,
+}
+
+/// Why an upstream was not reached.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UpstreamError {
+    #[error("'{host}' has the private address {address}")]
+    Private { host: String, address: IpAddr },
+    #[error("'{host}' has no address: {source}")]
+    Unknown { host: String, source: io::Error },
+    #[error("cannot connect to '{host}': {source}")]
+    Unreachable { host: String, source: io::Error },
+}
+
+/// Resolves in the builder's network. The connection goes to the very addresses that were checked, so
+/// a name that changes its address between check and use gains nothing.
+#[derive(Debug)]
+struct CheckingResolver {
+    deny_private: bool,
+}
+
+impl Resolve for CheckingResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (host, deny_private) = (name.as_str().to_owned(), self.deny_private);
+        Box::pin(async move {
+            let found = addresses(&host, 0, deny_private).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl Upstreams {
+    /// # Errors
+    /// When no HTTP client can be made at all.
+    pub(super) fn new(policy: &NetworkPolicy) -> Result<Self, reqwest::Error> {
+        // Another room may have chosen the provider already.
+        let _ = ring::default_provider().install_default();
+        let limits = policy.limits();
+        let deny_private = policy.deny_private();
+        let (checked, free) = (client(limits, deny_private)?, client(limits, false)?);
+        Ok(Self { checked, free, deny_private, limits })
+    }
+
+    /// The client for `target`. An address in the URL is not resolved, hence not checked: only the
+    /// policy can have put it there.
+    pub(super) fn client(&self, target: &Target) -> &reqwest::Client {
+        if target.named { &self.free } else { &self.checked }
+    }
+
+    /// Opens a plain connection to `target`.
+    pub(super) async fn connect(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
+        let host = &target.host;
+        let found = addresses(host, target.port, self.deny_private && !target.named).await?;
+        let connecting = timeout(self.limits.connect, TcpStream::connect(found.as_slice()));
+        let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+        let stream = connecting.await.map_err(late).and_then(|connected| connected);
+        let stream =
+            stream.map_err(|source| UpstreamError::Unreachable { host: host.clone(), source })?;
+        // Small records of a handshake should not wait for one another.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
+fn client(limits: Limits, deny_private: bool) -> Result<reqwest::Client, reqwest::Error> {
+    let plain = || {
+        reqwest::Client::builder()
+            .dns_resolver(Arc::new(CheckingResolver { deny_private }))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(limits.connect)
+            .read_timeout(limits.idle)
+    };
+    // Without any root certificate on this host plain HTTP still has to work.
+    plain().build().or_else(|_| {
+        let roots = RootCertStore::empty();
+        let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        plain().tls_backend_preconfigured(tls).build()
+    })
+}
+
+async fn addresses(
+    host: &str,
+    port: u16,
+    deny_private: bool,
+) -> Result<Vec<SocketAddr>, UpstreamError> {
+    let found = tokio::net::lookup_host((host, port)).await;
+    let unknown = |source| UpstreamError::Unknown { host: host.to_owned(), source };
+    let (private, public): (Vec<SocketAddr>, Vec<SocketAddr>) =
+        found.map_err(unknown)?.partition(|address| deny_private && is_private(address.ip()));
+    match (public.is_empty(), private.first()) {
+        (true, Some(address)) => {
+            Err(UpstreamError::Private { host: host.to_owned(), address: address.ip() })
+        }
+        (true, None) => Err(unknown(io::Error::other("the answer is empty"))),
+        (false, _) => Ok(public),
+    }
+}
+
+/// Did the request fail because the address is private?
+pub(super) fn is_private_refusal(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref(), Some(UpstreamError::Private { .. })) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The error and its causes in one line. Outer messages of HTTP clients repeat the URL and say little.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut texts = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !texts.last().is_some_and(|last: &String| last.ends_with(&text)) {
+            texts.push(text);
+        }
+        cause = error.source();
+    }
+    if texts.is_empty() { error.to_string() } else { texts.join(": ") }
+}
