@@ -14,10 +14,12 @@
 //! - [`snapshot`]: snapshots in the worker and their mounts
 //! - [`source`]: what goes into a build: base images, context, git, users
 //! - [`egress`]: the network of a step: DNS, HTTP and TLS by the allowlist, and the record
+//! - [`executor`]: a process of a step: OCI spec, seccomp, task
 
 pub mod content;
 pub mod dockerfile;
 pub mod egress;
+pub mod executor;
 pub mod graph;
 pub mod layer;
 pub mod oci;

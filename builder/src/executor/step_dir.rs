@@ -1,0 +1,97 @@
+//! A step's directory under the worker's `/run`: its pipes, generated files and mount points. It lies in
+//! memory, and its path can be traversed by the step's ids.
+
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use nix::{sys::stat::Mode, unistd::mkfifo};
+
+use super::{ExecError, mounts};
+use crate::worker::{ProcessIdentity, start::STEPS_DIR, sweep::remove_step_dir};
+
+/// The directory; removed on drop, and by the next build's sweep when this one is killed.
+#[derive(Debug)]
+pub(super) struct StepDir {
+    path: PathBuf,
+}
+
+impl StepDir {
+    /// Makes the directory of step `id` of `builder`.
+    pub(super) fn make(builder: &ProcessIdentity, id: &str) -> Result<Self, ExecError> {
+        // containerd's own rule for names, so that the container may bear it too.
+        let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric());
+        if id.len() > 40 || !id.split(['-', '_', '.']).all(word) {
+            return Err(ExecError::Request(format!("'{id}' cannot name a step")));
+        }
+        match directory(Path::new(STEPS_DIR)) {
+            Err(ExecError::File { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {}
+            other => other?,
+        }
+        let path = Path::new(STEPS_DIR).join(format!("{builder}-{id}"));
+        directory(&path)?;
+        Ok(Self { path })
+    }
+
+    /// Makes a directory in it.
+    pub(super) fn subdirectory(&self, name: &str) -> Result<PathBuf, ExecError> {
+        let path = self.path.join(name);
+        directory(&path)?;
+        Ok(path)
+    }
+
+    /// Makes a file in it that belongs to ids of the step.
+    pub(super) fn file(
+        &self,
+        name: &str,
+        content: &[u8],
+        owner: (u32, u32),
+        mode: u32,
+    ) -> Result<PathBuf, ExecError> {
+        let path = self.path.join(name);
+        let write = || {
+            let mut file =
+                fs::File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+            file.write_all(content)?;
+            mounts::give(&path, owner)?;
+            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+        };
+        write().map_err(ExecError::file("write", path.clone()))?;
+        Ok(path)
+    }
+
+    /// Makes a pipe in it.
+    pub(super) fn pipe(&self, name: &str) -> Result<PathBuf, ExecError> {
+        let path = self.path.join(name);
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)
+            .map_err(|errno| ExecError::file("make the pipe", path.clone())(errno.into()))?;
+        Ok(path)
+    }
+}
+
+impl Drop for StepDir {
+    fn drop(&mut self) {
+        remove_step_dir(&self.path);
+    }
+}
+
+fn directory(path: &Path) -> Result<(), ExecError> {
+    fs::DirBuilder::new().mode(0o711).create(path).map_err(ExecError::file("create", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_cannot_leave_the_directory() {
+        let me = ProcessIdentity::current().unwrap();
+        for id in ["", "..", "a/b", ".a", "a--b", "a b", &"a".repeat(41)] {
+            let message = StepDir::make(&me, id).unwrap_err().to_string();
+            assert_eq!(message, format!("'{id}' cannot name a step"));
+        }
+    }
+}
