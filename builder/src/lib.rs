@@ -15,6 +15,7 @@
 //! - [`source`]: what goes into a build: base images, context, git, users
 //! - [`egress`]: the network of a step: DNS, HTTP and TLS by the allowlist, and the record
 //! - [`executor`]: a process of a step: OCI spec, seccomp, task
+//! - [`solver`]: the engine: schedule, cache keys, cache, events, record
 
 pub mod content;
 pub mod dockerfile;
@@ -28,5 +29,6 @@ pub mod purl;
 pub mod registry;
 pub mod secret;
 pub mod snapshot;
+pub mod solver;
 pub mod source;
 pub mod worker;

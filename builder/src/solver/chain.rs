@@ -1,0 +1,385 @@
+//! Stacks of layers. A layer has up to three forms: its name (the digest of its uncompressed tar), a
+//! blob in the content store, and a snapshot in the worker. One form is made from another when
+//! something needs it: a base layer is fetched when a step mounts it, a step's layer is compressed when
+//! an image is exported.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tempfile::TempDir;
+
+use super::{error::SolveError, key::chain_id, pack};
+use crate::{
+    content::{records::Records, store::ContentStore},
+    layer::{LayerReader, UnpackOptions, unpack},
+    oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
+    registry::{client::RegistryClient, progress::TransferProgress},
+    snapshot::{Mount, Mounted, OWNER_SHIFT, Snapshots, mount::upper_dir},
+};
+
+/// The layers that this machine knows.
+pub struct Chains {
+    blobs: Records,
+    scratch: PathBuf,
+    content: Arc<ContentStore>,
+    snapshots: Arc<Snapshots>,
+    registry: Arc<RegistryClient>,
+    progress: Arc<dyn TransferProgress>,
+    origins: Mutex<HashMap<Digest, (Reference, Descriptor)>>,
+    unpacking: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Chains {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chains").field("blobs", &self.blobs).finish_non_exhaustive()
+    }
+}
+
+impl Chains {
+    /// Keeps its index below `data_dir` and mounts snapshots below `scratch`.
+    ///
+    /// # Errors
+    /// When a directory cannot be made.
+    pub fn open(
+        data_dir: &Path,
+        scratch: &Path,
+        content: Arc<ContentStore>,
+        snapshots: Arc<Snapshots>,
+        registry: Arc<RegistryClient>,
+        progress: Arc<dyn TransferProgress>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            blobs: Records::open(&data_dir.join("layers"))?,
+            scratch: scratch.to_owned(),
+            content,
+            snapshots,
+            registry,
+            progress,
+            origins: Mutex::default(),
+            unpacking: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// Notes that the layer `diff_id` can be fetched as `blob` from `reference`.
+    pub fn fetchable(&self, diff_id: Digest, reference: &Reference, blob: &Descriptor) {
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        origins.insert(diff_id, (reference.clone(), blob.clone()));
+    }
+
+    /// Is the top layer of `chain` there in any form?
+    pub async fn holds(&self, chain: &[Digest]) -> Result<bool, SolveError> {
+        let (Some(top), Some(id)) = (chain.last(), chain_id(chain)) else { return Ok(true) };
+        let known = self.origin(top).is_some()
+            || self.local_blob(top).is_some()
+            || self.snapshots.exists(&snapshot_name(&id)).await?;
+        Ok(known)
+    }
+
+    /// The name of the committed snapshot that holds `chain`; none for the empty chain. What is missing
+    /// is fetched and unpacked.
+    pub async fn snapshot(&self, chain: &[Digest]) -> Result<Option<String>, SolveError> {
+        let Some(id) = chain_id(chain) else { return Ok(None) };
+        let name = snapshot_name(&id);
+        if self.snapshots.exists(&name).await? {
+            return Ok(Some(name));
+        }
+        let _one_at_a_time = self.unpacking.lock().await;
+        let mut present = chain.len();
+        while present > 0 {
+            let below = chain_id(&chain[..present]).map(|id| snapshot_name(&id));
+            match below {
+                Some(below) if self.snapshots.exists(&below).await? => break,
+                _ => present -= 1,
+            }
+        }
+        self.fetch(&chain[present..]).await?;
+        for end in present..chain.len() {
+            self.unpack_top(&chain[..=end]).await?;
+        }
+        Ok(Some(name))
+    }
+
+    /// The compressed blob of the top layer of `chain`, made or fetched where it is missing.
+    pub async fn blob(&self, chain: &[Digest], epoch: i64) -> Result<Descriptor, SolveError> {
+        let Some(top) = chain.last() else { return Err(SolveError::EmptyChain) };
+        if let Some(blob) = self.local_blob(top) {
+            return Ok(blob);
+        }
+        if self.origin(top).is_some() {
+            self.fetch(std::slice::from_ref(top)).await?;
+            return self.local_blob(top).ok_or(SolveError::LayerGone(*top));
+        }
+        self.compress(chain, epoch).await
+    }
+
+    /// Remembers which blob `diff_id` is.
+    pub fn remember(&self, diff_id: &Digest, blob: &Descriptor) -> Result<(), SolveError> {
+        self.blobs.put(diff_id, blob).map_err(SolveError::store(self.blobs.dir()))
+    }
+
+    /// An active snapshot on top of `chain`, its mounts, and the key under which it is committed.
+    pub async fn prepare(&self, chain: &[Digest]) -> Result<Active, SolveError> {
+        let parent = self.snapshot(chain).await?;
+        let key = random_key()?;
+        let mounts = self.snapshots.prepare(&key, parent.as_deref()).await?;
+        Ok(Active { key, mounts })
+    }
+
+    /// Packs what was written into `active` and commits it as a layer on top of `chain`. Gives the new
+    /// layer, or none when nothing changed and the step does not always make one.
+    ///
+    /// # Errors
+    /// When the layer cannot be written; the active snapshot is gone then.
+    pub async fn commit(
+        &self,
+        active: Active,
+        chain: &[Digest],
+        want: Commit,
+    ) -> Result<Option<Digest>, SolveError> {
+        let packed = match self.pack(&active.mounts, chain.is_empty(), want).await {
+            Ok(packed) if !packed.empty || want.always => packed,
+            other => {
+                self.discard(active).await;
+                return other.map(|_| None);
+            }
+        };
+        if let Some(blob) = &packed.blob {
+            self.remember(&packed.diff_id, blob)?;
+        }
+        let full: Vec<Digest> = chain.iter().copied().chain([packed.diff_id]).collect();
+        if let Some(id) = chain_id(&full) {
+            self.snapshots.commit(&snapshot_name(&id), &active.key).await?;
+        }
+        Ok(Some(packed.diff_id))
+    }
+
+    /// Ends the work of this build with the worker: what keeps its snapshots from the collector is
+    /// released.
+    ///
+    /// # Errors
+    /// When the worker does not answer.
+    pub async fn close(&self) -> Result<(), SolveError> {
+        Ok(self.snapshots.close().await?)
+    }
+
+    /// Gives an active snapshot up.
+    pub async fn discard(&self, active: Active) {
+        // What cannot be removed now is swept by a later build; the failure that led here counts more.
+        let _ = self.snapshots.remove(&active.key).await;
+    }
+
+    /// A read-only mount of `chain`, which lives as long as the value. The empty chain is an empty
+    /// directory.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be had or mounted.
+    pub async fn view(&self, chain: &[Digest]) -> Result<View, SolveError> {
+        let Some(mounts) = self.lower(chain).await? else {
+            return Ok(View { mounted: None, dir: self.directory()? });
+        };
+        let (mounted, dir) = self.mount(&mounts)?;
+        Ok(View { mounted: Some(mounted), dir })
+    }
+
+    /// The mounts that show `chain` read-only; none for the empty chain.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be had.
+    pub async fn lower(&self, chain: &[Digest]) -> Result<Option<Vec<Mount>>, SolveError> {
+        let Some(name) = self.snapshot(chain).await? else { return Ok(None) };
+        let key = random_key()?;
+        let mounts = self.snapshots.view(&key, &name).await?;
+        // The directories belong to the committed layers; the view's record is not needed any more.
+        self.snapshots.remove(&key).await?;
+        Ok(Some(mounts))
+    }
+
+    /// Mounts `mounts` at a directory of their own.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn mount(&self, mounts: &[Mount]) -> Result<(Mounted, TempDir), SolveError> {
+        let dir = self.directory()?;
+        Ok((Mounted::mount(mounts, dir.path())?, dir))
+    }
+
+    fn directory(&self) -> Result<TempDir, SolveError> {
+        tempfile::tempdir_in(&self.scratch).map_err(SolveError::store(&self.scratch))
+    }
+
+    fn origin(&self, diff_id: &Digest) -> Option<(Reference, Descriptor)> {
+        let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        origins.get(diff_id).cloned()
+    }
+
+    /// The blob of `diff_id` if it is in the store.
+    fn local_blob(&self, diff_id: &Digest) -> Option<Descriptor> {
+        let blob: Descriptor = self.blobs.get(diff_id)?;
+        self.content.has(&blob.digest).then_some(blob)
+    }
+
+    /// Brings the blobs of these layers into the store, several at once.
+    async fn fetch(&self, layers: &[Digest]) -> Result<(), SolveError> {
+        let mut wanted: HashMap<Reference, Vec<(Digest, Descriptor)>> = HashMap::new();
+        for layer in layers.iter().filter(|layer| self.local_blob(layer).is_none()) {
+            if let Some((reference, blob)) = self.origin(layer) {
+                wanted.entry(reference).or_default().push((*layer, blob));
+            }
+        }
+        for (reference, layers) in wanted {
+            let blobs: Vec<Descriptor> = layers.iter().map(|(_, blob)| blob.clone()).collect();
+            let progress = self.progress.as_ref();
+            self.registry
+                .pull_blobs(&reference, &blobs, &self.content, progress)
+                .await
+                .map_err(|error| SolveError::from(error).of_base(&reference))?;
+            for (diff_id, blob) in layers {
+                self.remember(&diff_id, &blob)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Unpacks the top layer of `chain` on the snapshot of the layers below.
+    async fn unpack_top(&self, chain: &[Digest]) -> Result<(), SolveError> {
+        let (Some((top, below)), Some(id)) = (chain.split_last(), chain_id(chain)) else {
+            return Ok(());
+        };
+        let blob = self.local_blob(top).ok_or(SolveError::LayerGone(*top))?;
+        let parent = chain_id(below).map(|id| snapshot_name(&id));
+        let key = random_key()?;
+        let mounts = self.snapshots.prepare(&key, parent.as_deref()).await?;
+        let active = Active { key, mounts };
+        let unpacked = self.unpack_into(&active, blob, *top).await;
+        match unpacked {
+            Ok(()) => {
+                self.snapshots.commit(&snapshot_name(&id), &active.key).await?;
+                Ok(())
+            }
+            Err(error) => {
+                self.discard(active).await;
+                Err(match self.origin(top) {
+                    Some((reference, _)) => error.of_base(&reference),
+                    None => error,
+                })
+            }
+        }
+    }
+
+    /// The blob's digest and the layer's digest are checked while the bytes go by; only then is the
+    /// snapshot committed.
+    async fn unpack_into(
+        &self,
+        active: &Active,
+        blob: Descriptor,
+        diff_id: Digest,
+    ) -> Result<(), SolveError> {
+        let (mounted, dir) = self.mount(&active.mounts)?;
+        let content = self.content.clone();
+        tokio::task::spawn_blocking(move || {
+            let blob = content.open_verified(&blob)?;
+            let mut reader = LayerReader::new(blob, Some(diff_id)).map_err(SolveError::layer)?;
+            let options = UnpackOptions { shift: OWNER_SHIFT, ..UnpackOptions::default() };
+            unpack(&mut reader, dir.path(), options)?;
+            reader.finish().map_err(SolveError::layer)?;
+            drop(mounted);
+            Ok(())
+        })
+        .await?
+    }
+
+    /// Makes the blob of the top layer of `chain` from its snapshot.
+    async fn compress(&self, chain: &[Digest], epoch: i64) -> Result<Descriptor, SolveError> {
+        let Some((top, below)) = chain.split_last() else { return Err(SolveError::EmptyChain) };
+        let name = self.snapshot(chain).await?.ok_or(SolveError::EmptyChain)?;
+        // A view's first lower directory is what the top layer wrote.
+        let key = random_key()?;
+        let mounts = self.snapshots.view(&key, &name).await?;
+        let want = Commit { epoch, export: true, always: true };
+        let packed = self.pack(&mounts, below.is_empty(), want).await;
+        self.snapshots.remove(&key).await?;
+        let packed = packed?;
+        let blob = packed.blob.ok_or(SolveError::LayerGone(*top))?;
+        if packed.diff_id != *top {
+            return Err(SolveError::LayerChanged { expected: *top, actual: packed.diff_id });
+        }
+        self.remember(top, &blob)?;
+        Ok(blob)
+    }
+
+    async fn pack(
+        &self,
+        mounts: &[Mount],
+        base: bool,
+        want: Commit,
+    ) -> Result<pack::Packed, SolveError> {
+        let upper = top_dir(mounts).ok_or(SolveError::EmptyChain)?;
+        let content = self.content.clone();
+        tokio::task::spawn_blocking(move || pack::pack_directory(&upper, base, want, &content))
+            .await?
+    }
+}
+
+/// A snapshot that is being written.
+#[derive(Debug)]
+pub struct Active {
+    /// Under this key it is committed or removed.
+    pub key: String,
+    /// How it is mounted.
+    pub mounts: Vec<Mount>,
+}
+
+/// How a written snapshot becomes a layer.
+#[derive(Debug, Clone, Copy)]
+pub struct Commit {
+    /// No time stamp is later; seconds since 1970.
+    pub epoch: i64,
+    /// Compress it now, because it goes into an exported image.
+    pub export: bool,
+    /// Make a layer even where nothing changed.
+    pub always: bool,
+}
+
+/// A mounted, read-only stack of layers.
+#[derive(Debug)]
+pub struct View {
+    // Unmounted before its directory is removed: fields are dropped in this order.
+    #[allow(dead_code, reason = "held for its Drop")]
+    mounted: Option<Mounted>,
+    dir: TempDir,
+}
+
+impl View {
+    /// Where it is mounted.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// The directory with what the topmost layer of these mounts holds: the one that is written to, or in a
+/// read-only view the first of the lower ones.
+fn top_dir(mounts: &[Mount]) -> Option<PathBuf> {
+    upper_dir(mounts).or_else(|| {
+        let last = mounts.last()?;
+        match last.kind.as_str() {
+            "overlay" => last.lower_dirs().into_iter().next(),
+            _ => Some(last.source.clone()),
+        }
+    })
+}
+
+/// Committed snapshots are named by content, so that every build of this user shares them.
+fn snapshot_name(id: &Digest) -> String {
+    format!("layer-{}", id.hex())
+}
+
+fn random_key() -> Result<String, SolveError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| SolveError::Random(error.to_string()))?;
+    Ok(format!("step-{}", hex::encode(bytes)))
+}

@@ -1,0 +1,205 @@
+//! COPY, ADD and WORKDIR: file operations that the builder does itself on a mounted snapshot.
+
+use std::sync::{Arc, PoisonError};
+
+use serde::Serialize;
+
+use super::{
+    Solver, VertexResult,
+    chain::{Active, Commit},
+    error::SolveError,
+    event::Event,
+    key::key,
+    step_result::StepResult,
+};
+use crate::{
+    graph::{CopyFrom, CopyOp, MkdirOp, Origin},
+    oci::digest::Digest,
+    snapshot::OWNER_SHIFT,
+    source::{
+        chmod::Chmod,
+        context::SourceRoot,
+        copy::{CopySpec, copy, make_dir},
+        passwd,
+        selection::Selection,
+        tree_digest::digest,
+    },
+};
+
+/// What of a COPY enters its cache key; see the table in [`super::key`].
+#[derive(Serialize)]
+struct CopyKey<'a> {
+    content: Digest,
+    dest: &'a str,
+    chown: Option<&'a str>,
+    chmod: Option<&'a str>,
+    unpack: bool,
+}
+
+pub(super) async fn solve(
+    solver: &Solver,
+    op: &CopyOp,
+    origin: &Origin,
+    parent: &VertexResult,
+    source: Option<&VertexResult>,
+    exported: bool,
+) -> Result<VertexResult, SolveError> {
+    refuse_unsupported(op)?;
+    let epoch = solver.options.epoch;
+    let selection = Arc::new(Selection {
+        sources: op.sources.clone(),
+        inline: op
+            .inline
+            .iter()
+            .map(|file| (file.name.clone(), file.contents.clone().into_bytes()))
+            .collect(),
+        exclude: op.exclude.clone(),
+        parents: op.parents,
+    });
+    let content = content(solver, &selection, source).await?;
+    let (chown, chmod) = (op.chown.as_deref(), op.chmod.as_deref());
+    let inputs = CopyKey { content, dest: &op.dest, chown, chmod, unpack: op.unpack };
+    let key = key("copy", &parent.layers, epoch, &inputs)?;
+    if let Some(hit) = solver.cached(&key, &parent.layers).await? {
+        return Ok(hit);
+    }
+    solver.observer.event(Event::Started(origin));
+    let active = solver.host.chains.prepare(&parent.layers).await?;
+    let copied = copy_into(solver, op, &active, selection.clone(), source).await;
+    // What was copied is what the key names: the context is looked at once more.
+    let steady = match copied {
+        Ok(()) if self::content(solver, &selection, source).await? == content => Ok(()),
+        Ok(()) => Err(SolveError::ContextChanged),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = steady {
+        solver.host.chains.discard(active).await;
+        return Err(error);
+    }
+    let want = Commit { epoch, export: exported, always: false };
+    let layer = solver.host.chains.commit(active, &parent.layers, want).await?;
+    let result = StepResult { layer, requests: Vec::new(), caches: Vec::new() };
+    solver.remember(&key, &result)?;
+    Ok(VertexResult::on(&parent.layers, result, false))
+}
+
+fn refuse_unsupported(op: &CopyOp) -> Result<(), SolveError> {
+    let what = match (&op.from, op.remote.first()) {
+        (CopyFrom::Named(name), _) => format!("the named context '{name}'"),
+        (_, Some(address)) => format!("ADD of the address '{address}'"),
+        _ => return Ok(()),
+    };
+    Err(SolveError::Unsupported { what })
+}
+
+/// The digest of what is copied. For a stage it is remembered by the stage's content, so that a build in
+/// which nothing changed mounts nothing.
+pub(super) async fn content(
+    solver: &Solver,
+    selection: &Arc<Selection>,
+    source: Option<&VertexResult>,
+) -> Result<Digest, SolveError> {
+    let Some(source) = source else {
+        let (context, selection) = (solver.context.clone(), selection.clone());
+        let cache = solver.stat_cache.clone();
+        return tokio::task::spawn_blocking(move || {
+            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(digest(&context.root()?, &selection, Some(&mut cache))?.digest)
+        })
+        .await?;
+    };
+    let inline: Vec<_> = selection.inline.iter().map(|(n, bytes)| (n, Digest::of(bytes))).collect();
+    let named = (&selection.sources, inline, &selection.exclude, selection.parents);
+    let memo = key("tree", &source.layers, 0, &named)?;
+    if let Some(known) = solver.host.cache.get::<StepResult>(&memo).and_then(|known| known.layer) {
+        return Ok(known);
+    }
+    let view = solver.host.chains.view(&source.layers).await?;
+    let selection = selection.clone();
+    let found = tokio::task::spawn_blocking(move || {
+        let root = SourceRoot::stage(view.path(), OWNER_SHIFT, "the stage or image that it names")?;
+        Ok::<_, SolveError>(digest(&root, &selection, None)?.digest)
+    })
+    .await??;
+    solver.remember(
+        &memo,
+        &StepResult { layer: Some(found), requests: Vec::new(), caches: Vec::new() },
+    )?;
+    Ok(found)
+}
+
+async fn copy_into(
+    solver: &Solver,
+    op: &CopyOp,
+    active: &Active,
+    selection: Arc<Selection>,
+    source: Option<&VertexResult>,
+) -> Result<(), SolveError> {
+    let chains = &solver.host.chains;
+    let view = match source {
+        Some(source) => Some(chains.view(&source.layers).await?),
+        None => None,
+    };
+    let (mounted, dir) = chains.mount(&active.mounts)?;
+    let (context, op) = (solver.context.clone(), op.clone());
+    tokio::task::spawn_blocking(move || {
+        let owner = op
+            .chown
+            .as_deref()
+            .map(|chown| passwd::resolve_owner(dir.path(), chown))
+            .transpose()?;
+        let spec = CopySpec {
+            selection: Selection::clone(&selection),
+            dest: op.dest.clone(),
+            owner,
+            chmod: op.chmod.as_deref().map(str::parse::<Chmod>).transpose()?,
+            unpack: op.unpack,
+            shift: OWNER_SHIFT,
+        };
+        let root = match &view {
+            Some(view) => {
+                SourceRoot::stage(view.path(), OWNER_SHIFT, "the stage or image that it names")?
+            }
+            None => context.root()?,
+        };
+        copy(&root, &spec, dir.path())?;
+        drop(mounted);
+        Ok(())
+    })
+    .await?
+}
+
+pub(super) async fn make_directory(
+    solver: &Solver,
+    op: &MkdirOp,
+    origin: &Origin,
+    parent: &VertexResult,
+    exported: bool,
+) -> Result<VertexResult, SolveError> {
+    let epoch = solver.options.epoch;
+    let key = key("mkdir", &parent.layers, epoch, &(&op.path, &op.user))?;
+    if let Some(hit) = solver.cached(&key, &parent.layers).await? {
+        return Ok(hit);
+    }
+    solver.observer.event(Event::Started(origin));
+    let chains = &solver.host.chains;
+    let active = chains.prepare(&parent.layers).await?;
+    let made = chains.mount(&active.mounts).and_then(|(mounted, dir)| {
+        let owner = match op.user.as_str() {
+            "" => None,
+            user => Some(passwd::resolve_owner(dir.path(), user)?),
+        };
+        make_dir(dir.path(), &op.path, owner, OWNER_SHIFT)?;
+        drop(mounted);
+        Ok(())
+    });
+    if let Err(error) = made {
+        chains.discard(active).await;
+        return Err(error);
+    }
+    let want = Commit { epoch, export: exported, always: false };
+    let layer = chains.commit(active, &parent.layers, want).await?;
+    let result = StepResult { layer, requests: Vec::new(), caches: Vec::new() };
+    solver.remember(&key, &result)?;
+    Ok(VertexResult::on(&parent.layers, result, false))
+}

@@ -1,0 +1,199 @@
+//! Why a step did not produce its result.
+
+use std::{io, path::Path};
+
+use crate::{
+    content::error::ContentError,
+    dockerfile::Span,
+    egress::{EgressError, Refusal},
+    executor::ExecError,
+    graph::Origin,
+    layer::{pack::PackError, unpack::UnpackError},
+    oci::{digest::Digest, reference::Reference},
+    registry::error::RegistryError,
+    snapshot::{MountError, SnapshotError},
+    source::error::SourceError,
+};
+
+/// The failure of a build while it runs.
+#[derive(Debug, thiserror::Error)]
+pub enum SolveError {
+    /// A RUN step ended with another code than 0.
+    #[error("RUN ended with exit code {code}")]
+    Exit {
+        /// The process's exit code.
+        code: u32,
+        /// What the network refused to the step, first refusal first.
+        refusals: Vec<Refusal>,
+    },
+    /// A failure at an instruction of the Dockerfile.
+    #[error("{cause}")]
+    At {
+        /// Where in the Dockerfile.
+        span: Span,
+        /// The instruction as it is shown.
+        text: String,
+        /// What happened.
+        cause: Box<SolveError>,
+    },
+    /// A layer of a base image cannot be had or unpacked.
+    #[error("the base image {reference} cannot be used: {cause}")]
+    Base {
+        /// The image.
+        reference: Reference,
+        /// What happened.
+        cause: Box<SolveError>,
+    },
+    /// Another step failed, or the user interrupted the build.
+    #[error("cancelled")]
+    Cancelled,
+    /// Something that no build may do.
+    #[error("{what} is refused\nhelp: {help}")]
+    Forbidden {
+        /// The instruction with its flag.
+        what: &'static str,
+        /// What to do instead.
+        help: &'static str,
+    },
+    /// A secret that the Dockerfile requires was not given.
+    #[error("the secret '{0}' was not given\nhelp: give it: --secret id={0},src=FILE")]
+    NoSecret(String),
+    /// A secret with bytes that no environment variable can hold.
+    #[error(
+        "the secret '{0}' is not UTF-8 text, so it cannot be an environment variable\nhelp: mount it as a file: leave out env="
+    )]
+    SecretNotText(String),
+    /// Something of the language that is not built yet.
+    #[error("{what} is not supported yet")]
+    Unsupported {
+        /// The feature.
+        what: String,
+    },
+    /// An image of the graph was not looked up before.
+    #[error("the base image {0} was not resolved")]
+    Unresolved(Reference),
+    /// A layer was asked of an empty stack.
+    #[error("an empty image has no layer")]
+    EmptyChain,
+    /// A layer vanished from the store while the build used it.
+    #[error("the layer {0} vanished from the store; run the build again")]
+    LayerGone(Digest),
+    /// A snapshot does not pack to the layer that it is recorded as.
+    #[error("the snapshot of layer {expected} packs to {actual}; build with --no-cache")]
+    LayerChanged {
+        /// As recorded.
+        expected: Digest,
+        /// As packed.
+        actual: Digest,
+    },
+    /// Files of the context changed while they were copied.
+    #[error("the build context changed while it was copied")]
+    ContextChanged,
+    /// The system gave no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(String),
+    /// A layer's bytes are damaged.
+    #[error("the layer cannot be read: {0}")]
+    LayerBytes(io::Error),
+    /// The local store cannot be used.
+    #[error("{path}: {error}")]
+    Store {
+        /// Directory or file.
+        path: String,
+        /// The system's answer.
+        error: io::Error,
+    },
+    /// A blocking task was ended by the runtime.
+    #[error("a task ended before its work was done: {0}")]
+    Task(#[from] tokio::task::JoinError),
+    /// A document could not be written as JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// See [`ContentError`].
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// See [`EgressError`].
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+    /// See [`ExecError`].
+    #[error(transparent)]
+    Exec(ExecError),
+    /// See [`UnpackError`].
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// See [`PackError`].
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// See [`MountError`].
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// See [`RegistryError`].
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
+    /// See [`SnapshotError`].
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// See [`SourceError`].
+    #[error(transparent)]
+    Source(#[from] SourceError),
+}
+
+impl From<RegistryError> for SolveError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
+impl From<ExecError> for SolveError {
+    /// A step that was interrupted is a consequence, never the cause.
+    fn from(error: ExecError) -> Self {
+        match error {
+            ExecError::Cancelled => Self::Cancelled,
+            error => Self::Exec(error),
+        }
+    }
+}
+
+impl SolveError {
+    /// Says where in the Dockerfile it happened.
+    #[must_use]
+    pub fn at(self, origin: &Origin) -> Self {
+        match self {
+            Self::At { .. } | Self::Cancelled => self,
+            cause => {
+                Self::At { span: origin.span, text: origin.text.clone(), cause: Box::new(cause) }
+            }
+        }
+    }
+
+    /// Is this only the consequence of another failure?
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled)
+    }
+
+    /// Says which base image it is about.
+    #[must_use]
+    pub(super) fn of_base(self, reference: &Reference) -> Self {
+        Self::Base { reference: reference.clone(), cause: Box::new(self) }
+    }
+
+    pub(super) fn layer(error: io::Error) -> Self {
+        Self::LayerBytes(error)
+    }
+
+    pub(super) fn store(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |error| Self::Store { path: path.display().to_string(), error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupted_step_is_not_the_cause_of_a_failure() {
+        assert!(SolveError::from(ExecError::Cancelled).is_cancelled());
+        assert!(!SolveError::from(ExecError::Request("x".into())).is_cancelled());
+    }
+}

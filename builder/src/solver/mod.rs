@@ -1,0 +1,22 @@
+//! The engine: executes a build graph, in parallel as far as its edges allow, and answers from the cache
+//! what it can. `key` (what enters a cache key) ← `step_result` ← `chain` (stacks of layers) ← `mounts`
+//! (what RUN gets beside its root; `cache_mount` is what outlives a build) ← `run`, `copy` (one kind of step
+//! each) ← `schedule`; `event` tells, `record` is what comes out, `host` what a build
+//! works with.
+
+mod cache_mount;
+pub mod chain;
+mod copy;
+pub mod error;
+pub mod event;
+pub mod host;
+pub mod key;
+mod mounts;
+mod pack;
+pub mod record;
+mod run;
+mod schedule;
+pub mod step_result;
+
+pub use record::{Solved, VertexResult};
+pub use schedule::{SolveOptions, Solver};

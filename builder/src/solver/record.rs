@@ -1,0 +1,101 @@
+//! What a build did, as far as provenance needs it.
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+
+use super::step_result::StepResult;
+use crate::{
+    egress::RequestRecord,
+    graph::{Origin, VertexId},
+    oci::digest::Digest,
+};
+
+/// What one vertex produced.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VertexResult {
+    /// The file system as a stack of layers, lowest first, named by the digests of their tars.
+    pub layers: Vec<Digest>,
+    /// Did the vertex add the top layer?
+    pub added: bool,
+    /// Is it a step, and not an image that is only looked up?
+    pub step: bool,
+    /// Was it answered from the cache?
+    pub cached: bool,
+    /// What it fetched, now or when the cached result was made.
+    pub requests: Vec<RequestRecord>,
+    /// The ids of the caches that it could read.
+    pub caches: Vec<String>,
+}
+
+impl VertexResult {
+    /// The empty file system.
+    pub(super) fn scratch() -> Self {
+        Self::image(Vec::new())
+    }
+
+    /// An image as it was found.
+    pub(super) fn image(layers: Vec<Digest>) -> Self {
+        Self {
+            layers,
+            added: false,
+            step: false,
+            cached: false,
+            requests: Vec::new(),
+            caches: Vec::new(),
+        }
+    }
+
+    /// A step's result on top of its parent's layers.
+    pub(super) fn on(parent: &[Digest], result: StepResult, cached: bool) -> Self {
+        let added = result.layer.is_some();
+        let layers = parent.iter().copied().chain(result.layer).collect();
+        Self { layers, added, step: true, cached, requests: result.requests, caches: result.caches }
+    }
+}
+
+/// All results of a build, by vertex.
+#[derive(Debug, Clone)]
+pub struct Solved {
+    pub(super) results: Vec<VertexResult>,
+    pub(super) origins: Vec<Origin>,
+    pub(super) target: VertexId,
+    /// When solving began.
+    pub started: OffsetDateTime,
+}
+
+impl Solved {
+    /// The result of the stage that was asked for.
+    #[must_use]
+    pub fn target(&self) -> &VertexResult {
+        self.vertex(self.target)
+    }
+
+    /// The result of one vertex.
+    #[must_use]
+    pub fn vertex(&self, id: VertexId) -> &VertexResult {
+        &self.results[id.0]
+    }
+
+    /// Did any step run, rather than being answered from the cache?
+    #[must_use]
+    pub fn ran(&self) -> bool {
+        self.results.iter().any(|result| result.step && !result.cached)
+    }
+
+    /// Everything that any step fetched.
+    pub fn requests(&self) -> impl Iterator<Item = &RequestRecord> {
+        self.results.iter().flat_map(|result| &result.requests)
+    }
+
+    /// The ids of the caches that steps could read, each once.
+    #[must_use]
+    pub fn caches(&self) -> BTreeSet<&str> {
+        self.results.iter().flat_map(|result| &result.caches).map(String::as_str).collect()
+    }
+
+    /// Every step with what it fetched, in the order of the Dockerfile.
+    pub fn steps(&self) -> impl Iterator<Item = (&Origin, &VertexResult)> {
+        self.origins.iter().zip(&self.results)
+    }
+}

@@ -1,0 +1,220 @@
+//! RUN: a process on top of the parent's layers, with its own namespaces and the egress network.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use url::Url;
+
+use super::{
+    Solver, VertexResult,
+    chain::{Active, Commit},
+    error::SolveError,
+    event::Event,
+    key::key,
+    mounts::{self, MountKey, StepMounts},
+    schedule::parent,
+    step_result::StepResult,
+};
+use crate::{
+    egress::{RequestRecord, StepOrigin, StepTraffic},
+    executor::{ExecRequest, ExtraMount, MountSource, OutputSink, ResolvedUser, StepNetns, Stream},
+    graph::{InlineFile, NetworkMode, Origin, RunOp, Security},
+    oci::digest::Digest,
+    policy::{NetworkPolicy, mirror::Scheme, network::Decision},
+    source::passwd,
+};
+
+/// What of a RUN enters its cache key; see the table in [`super::key`].
+#[derive(Serialize)]
+struct RunKey<'a> {
+    args: &'a [String],
+    env: &'a [(String, String)],
+    cwd: &'a str,
+    user: &'a str,
+    offline: bool,
+    files: Vec<(&'a str, Digest)>,
+    mounts: Vec<MountKey<'a>>,
+}
+
+pub(super) async fn solve(
+    solver: &Solver,
+    op: &RunOp,
+    origin: &Origin,
+    inputs: &[VertexResult],
+    exported: bool,
+) -> Result<VertexResult, SolveError> {
+    let parent = parent(inputs)?;
+    let mounts = mounts::sourced(op, inputs);
+    let epoch = solver.options.epoch;
+    let offline = op.network == NetworkMode::None;
+    let key_inputs = RunKey {
+        args: &op.args,
+        env: &op.env,
+        cwd: &op.cwd,
+        user: &op.user,
+        offline,
+        files: op
+            .files
+            .iter()
+            .map(|file| (&*file.name, Digest::of(file.contents.as_bytes())))
+            .collect(),
+        mounts: mounts::keys(solver, &mounts).await?,
+    };
+    let key = key("run", &parent.layers, epoch, &key_inputs)?;
+    if let Some(hit) = solver.cached(&key, &parent.layers).await? {
+        return Ok(hit);
+    }
+    solver.observer.event(Event::Started(origin));
+    let mut mounted = StepMounts::ready(solver, &mounts).await?;
+    let active = solver.host.chains.prepare(&parent.layers).await?;
+    let ran = execute(solver, op, origin, &active, &parent.layers, &mut mounted).await;
+    mounted.close(&solver.host.chains).await;
+    let traffic = match ran {
+        Ok(traffic) => traffic,
+        Err(error) => {
+            solver.host.chains.discard(active).await;
+            return Err(error);
+        }
+    };
+    let want = Commit { epoch, export: exported, always: true };
+    let layer = solver.host.chains.commit(active, &parent.layers, want).await?;
+    let result = StepResult { layer, requests: traffic.requests, caches: mounts::caches(op) };
+    solver.remember(&key, &result)?;
+    Ok(VertexResult::on(&parent.layers, result, false))
+}
+
+/// Names what no step may do, and what this version cannot do.
+pub(super) fn refuse(op: &RunOp) -> Result<(), SolveError> {
+    if op.network == NetworkMode::Host {
+        return Err(SolveError::Forbidden {
+            what: "RUN --network=host",
+            help: "leave the flag out and allow what the step fetches in the policy: [network] allow = […]",
+        });
+    }
+    if op.security == Security::Insecure {
+        return Err(SolveError::Forbidden {
+            what: "RUN --security=insecure",
+            help: "leave the flag out: no step gets more rights than a container has",
+        });
+    }
+    if let Some(device) = op.devices.first() {
+        return Err(SolveError::Unsupported { what: format!("RUN --device={device}") });
+    }
+    mounts::refuse_unsupported(op)
+}
+
+/// Runs the process and gives what it fetched.
+async fn execute(
+    solver: &Solver,
+    op: &RunOp,
+    origin: &Origin,
+    active: &Active,
+    chain: &[Digest],
+    mounted: &mut StepMounts,
+) -> Result<StepTraffic, SolveError> {
+    let host = &solver.host;
+    let user = {
+        let view = host.chains.view(chain).await?;
+        passwd::resolve_user(view.path(), &op.user)?
+    };
+    let network = match op.network {
+        NetworkMode::None => None,
+        _ => {
+            let asked = StepOrigin {
+                line: u32::try_from(origin.span.first_line).unwrap_or(u32::MAX),
+                text: origin.text.clone(),
+                stage: origin.stage.clone(),
+            };
+            Some(host.egress.open_step(asked).await?)
+        }
+    };
+    let request = ExecRequest {
+        id: active.key.clone(),
+        rootfs: active.mounts.clone(),
+        args: op.args.clone(),
+        env: environment(op),
+        secret_env: std::mem::take(&mut mounted.env),
+        cwd: op.cwd.clone().into(),
+        user: ResolvedUser { uid: user.uid, gid: user.gid, groups: user.groups },
+        hostname: "buildkitsandbox".into(),
+        network: match &network {
+            Some(network) => StepNetns::Path(network.netns_path()),
+            None => StepNetns::None,
+        },
+        // Without a network there is no resolver either; the file is there all the same.
+        resolv_conf: Some(network.as_ref().map(|net| net.resolv_conf()).unwrap_or_default()),
+        hosts: Vec::new(),
+        mounts: op.files.iter().map(script).chain(mounted.extra.drain(..)).collect(),
+        ulimits: Vec::new(),
+        shm_size: None,
+        labels: BTreeMap::new(),
+    };
+    let sink = StepOutput { solver, origin };
+    let ended = host.executor.run(&request, &sink, &solver.cancel).await;
+    let traffic = match network {
+        Some(network) => network.finish().await,
+        None => StepTraffic::default(),
+    };
+    for refusal in &traffic.refusals {
+        solver.observer.event(Event::Refused(origin, refusal));
+    }
+    let code = ended?;
+    if code.is_success() {
+        return Ok(traffic);
+    }
+    Err(SolveError::Exit { code: code.0, refusals: traffic.refusals })
+}
+
+/// The environment of the process: proxy arguments are seen by the step, though they are no part of its
+/// result.
+fn environment(op: &RunOp) -> Vec<(String, String)> {
+    let mut env = op.env.clone();
+    for (name, value) in &op.proxy {
+        if !env.iter().any(|(known, _)| known == name) {
+            env.push((name.clone(), value.clone()));
+        }
+    }
+    env
+}
+
+/// A heredoc that is a script of its own.
+fn script(file: &InlineFile) -> ExtraMount {
+    ExtraMount {
+        target: format!("/dev/pipes/{}", file.name).into(),
+        source: MountSource::File {
+            content: file.contents.clone().into_bytes(),
+            uid: 0,
+            gid: 0,
+            mode: file.mode,
+        },
+        read_only: true,
+    }
+}
+
+/// Passes a step's output on as events.
+struct StepOutput<'a> {
+    solver: &'a Solver,
+    origin: &'a Origin,
+}
+
+impl OutputSink for StepOutput<'_> {
+    fn bytes(&self, stream: Stream, bytes: &[u8]) {
+        self.solver.observer.event(Event::Output(self.origin, stream, bytes));
+    }
+}
+
+/// May a cached result with these requests be used under the policy of this build? What the policy
+/// would refuse today is not taken over from yesterday.
+pub(super) fn permitted(requests: &[RequestRecord], policy: &NetworkPolicy) -> bool {
+    requests.iter().all(|request| {
+        let Ok(url) = Url::parse(&request.url) else { return false };
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return false;
+        };
+        let decision = match url.scheme() {
+            "http" => policy.decide(Scheme::Http, host, port, &request.method, url.path()),
+            _ => policy.decide_tunnel(host, port),
+        };
+        matches!(decision, Decision::Allow { .. })
+    })
+}

@@ -1,0 +1,275 @@
+//! Executes the graph: each vertex waits for its inputs only.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared, join_all, try_join_all},
+};
+use time::OffsetDateTime;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    copy,
+    error::SolveError,
+    event::{Event, Observer},
+    host::Host,
+    record::{Solved, VertexResult},
+    run,
+    step_result::StepResult,
+};
+use crate::{
+    graph::{BuildGraph, Op, Origin, Vertex, VertexId},
+    oci::{digest::Digest, reference::Reference},
+    policy::NetworkPolicy,
+    secret::SecretBytes,
+    source::{
+        context::Context,
+        image::{ResolvedImage, ResolvedImages},
+        stat_cache::StatCache,
+        tree_digest::context_digest,
+    },
+};
+
+/// Settings of one build that the graph does not hold.
+#[derive(Debug, Clone)]
+pub struct SolveOptions {
+    /// SOURCE_DATE_EPOCH in seconds: no time stamp in a layer is later.
+    pub epoch: i64,
+    /// Do not read the cache.
+    pub no_cache: bool,
+    /// What cached requests are checked against.
+    pub network: Arc<NetworkPolicy>,
+    /// What `RUN --mount=type=secret` can have, by id.
+    pub secrets: Arc<BTreeMap<String, SecretBytes>>,
+}
+
+/// Executes build graphs.
+#[derive(Debug, Clone)]
+pub struct Solver {
+    pub(super) host: Arc<Host>,
+    pub(super) options: Arc<SolveOptions>,
+    pub(super) context: Arc<Context>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) stat_cache: Arc<Mutex<StatCache>>,
+    pub(super) cancel: CancellationToken,
+    /// The instruction that names each base image.
+    images: Arc<HashMap<Reference, Origin>>,
+    slots: Arc<Semaphore>,
+}
+
+type Pending = Shared<BoxFuture<'static, Result<VertexResult, Arc<SolveError>>>>;
+
+impl Solver {
+    /// A solver for one build.
+    #[must_use]
+    pub fn new(
+        host: Arc<Host>,
+        options: SolveOptions,
+        context: Arc<Context>,
+        observer: Arc<dyn Observer>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let slots = Arc::new(Semaphore::new(host.jobs.max(1)));
+        let stat_cache = Arc::new(Mutex::new(StatCache::load(&host.stat_cache)));
+        let options = Arc::new(options);
+        let images = Arc::default();
+        Self { host, options, context, observer, stat_cache, cancel, images, slots }
+    }
+
+    /// Executes what the target needs. The first failure cancels the steps that still run; each of them
+    /// is waited for, so that nothing is left behind.
+    ///
+    /// # Errors
+    /// The failure of a step.
+    pub async fn solve(
+        &self,
+        graph: &BuildGraph,
+        images: &ResolvedImages,
+    ) -> Result<Solved, Arc<SolveError>> {
+        refuse(graph)?;
+        let started = OffsetDateTime::now_utc();
+        let exported = exported(graph);
+        let solver = Self { images: Arc::new(image_lines(graph)), ..self.clone() };
+        let mut pending: Vec<Pending> = Vec::with_capacity(graph.vertices.len());
+        for (number, vertex) in graph.vertices.iter().enumerate() {
+            let export = exported.contains(&VertexId(number));
+            let inputs: Vec<Pending> =
+                vertex.op.inputs().iter().map(|input| pending[input.0].clone()).collect();
+            pending.push(solver.vertex(vertex.clone(), inputs, images, export));
+        }
+        let results = finished(join_all(pending).await)?;
+        Ok(Solved {
+            results,
+            origins: graph.vertices.iter().map(|vertex| vertex.origin.clone()).collect(),
+            target: graph.target.vertex,
+            started,
+        })
+    }
+
+    fn vertex(
+        &self,
+        vertex: Vertex,
+        inputs: Vec<Pending>,
+        images: &ResolvedImages,
+        exported: bool,
+    ) -> Pending {
+        let solver = self.clone();
+        let image = match &vertex.op {
+            Op::Image(op) => images.get(&op.reference, &op.platform).cloned(),
+            _ => None,
+        };
+        async move {
+            let inputs = try_join_all(inputs).await?;
+            match (&vertex.op, image) {
+                (Op::Image(_), Some(image)) => Ok(solver.image(&image)),
+                _ => solver.step(&vertex, &inputs, exported).await,
+            }
+        }
+        .boxed()
+        .shared()
+    }
+
+    /// The digest of everything that the context offers, for provenance. What was found out about its
+    /// files is kept for the next build.
+    ///
+    /// # Errors
+    /// When the context cannot be read.
+    pub async fn context_digest(&self) -> Result<Digest, Arc<SolveError>> {
+        let (context, cache) = (self.context.clone(), self.stat_cache.clone());
+        let file = self.host.stat_cache.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = context_digest(&context, Some(&mut cache))?;
+            cache.save(&file)?;
+            Ok(found.digest)
+        });
+        work.await.map_err(SolveError::from).and_then(|found| found).map_err(Arc::new)
+    }
+
+    /// The cached result of a step, if there is one that this build may use: its layer is at hand and the
+    /// policy of today allows what it fetched.
+    pub(super) async fn cached(
+        &self,
+        key: &Digest,
+        parent: &[Digest],
+    ) -> Result<Option<VertexResult>, SolveError> {
+        if self.options.no_cache {
+            return Ok(None);
+        }
+        let Some(result) = self.host.cache.get::<StepResult>(key) else { return Ok(None) };
+        if !run::permitted(&result.requests, &self.options.network) {
+            return Ok(None);
+        }
+        let found = VertexResult::on(parent, result, true);
+        Ok(self.host.chains.holds(&found.layers).await?.then_some(found))
+    }
+
+    /// Stores a step's result for later builds.
+    pub(super) fn remember(&self, key: &Digest, result: &StepResult) -> Result<(), SolveError> {
+        self.host.cache.put(key, result).map_err(SolveError::store(self.host.cache.dir()))
+    }
+
+    fn image(&self, image: &ResolvedImage) -> VertexResult {
+        for (diff_id, blob) in &image.layers {
+            self.host.chains.fetchable(*diff_id, &image.reference, blob);
+        }
+        VertexResult::image(image.layers.iter().map(|(diff_id, _)| *diff_id).collect())
+    }
+
+    async fn step(
+        &self,
+        vertex: &Vertex,
+        inputs: &[VertexResult],
+        exported: bool,
+    ) -> Result<VertexResult, Arc<SolveError>> {
+        let _slot = self.slots.acquire().await.map_err(|_| SolveError::Cancelled)?;
+        if self.cancel.is_cancelled() {
+            return Err(Arc::new(SolveError::Cancelled));
+        }
+        let began = Instant::now();
+        let origin = &vertex.origin;
+        let outcome = match &vertex.op {
+            Op::Scratch => return Ok(VertexResult::scratch()),
+            Op::Image(op) => Err(SolveError::Unresolved(op.reference.clone())),
+            Op::Named(op) => {
+                Err(SolveError::Unsupported { what: format!("the named context '{}'", op.name) })
+            }
+            Op::Run(op) => run::solve(self, op, origin, inputs, exported).await,
+            Op::Copy(op) => {
+                copy::solve(self, op, origin, parent(inputs)?, inputs.get(1), exported).await
+            }
+            Op::Mkdir(op) => {
+                copy::make_directory(self, op, origin, parent(inputs)?, exported).await
+            }
+        };
+        match &outcome {
+            Ok(result) if result.cached => self.observer.event(Event::Cached(origin)),
+            Ok(_) => self.observer.event(Event::Finished(origin, began.elapsed())),
+            Err(_) => self.observer.event(Event::Failed(origin, began.elapsed())),
+        }
+        outcome.map_err(|error| {
+            self.cancel.cancel();
+            // A layer of a base image is fetched when a step needs it; the line at fault is its FROM.
+            let line = match &error {
+                SolveError::Base { reference, .. } => self.images.get(reference).unwrap_or(origin),
+                _ => origin,
+            };
+            Arc::new(error.at(line))
+        })
+    }
+}
+
+/// Finds what no step can do before any step runs.
+fn refuse(graph: &BuildGraph) -> Result<(), Arc<SolveError>> {
+    for vertex in &graph.vertices {
+        if let Op::Run(op) = &vertex.op {
+            run::refuse(op).map_err(|error| Arc::new(error.at(&vertex.origin)))?;
+        }
+    }
+    Ok(())
+}
+
+/// All results, or the failure that came first: what was merely cancelled is not the cause.
+fn finished(
+    results: Vec<Result<VertexResult, Arc<SolveError>>>,
+) -> Result<Vec<VertexResult>, Arc<SolveError>> {
+    let cause = results
+        .iter()
+        .filter_map(|result| result.as_ref().err())
+        .min_by_key(|error| error.is_cancelled());
+    match cause {
+        Some(error) => Err(error.clone()),
+        None => results.into_iter().collect(),
+    }
+}
+
+/// What an operation works on: its first input (see [`Op::inputs`]).
+pub(super) fn parent(inputs: &[VertexResult]) -> Result<&VertexResult, SolveError> {
+    inputs.first().ok_or(SolveError::EmptyChain)
+}
+
+fn image_lines(graph: &BuildGraph) -> HashMap<Reference, Origin> {
+    let image = |vertex: &Vertex| match &vertex.op {
+        Op::Image(op) => Some((op.reference.clone(), vertex.origin.clone())),
+        _ => None,
+    };
+    // The first line that names an image is the one to show.
+    graph.vertices.iter().rev().filter_map(image).collect()
+}
+
+/// The vertices whose layers go into the image: the target and the bases below it.
+fn exported(graph: &BuildGraph) -> HashSet<VertexId> {
+    let mut found = HashSet::new();
+    let mut next = Some(graph.target.vertex);
+    while let Some(id) = next {
+        found.insert(id);
+        next = graph.vertices[id.0].op.inputs().first().copied();
+    }
+    found
+}
