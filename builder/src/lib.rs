@@ -16,12 +16,14 @@
 //! - [`egress`]: the network of a step: DNS, HTTP and TLS by the allowlist, and the record
 //! - [`executor`]: a process of a step: OCI spec, seccomp, task
 //! - [`solver`]: the engine: schedule, cache keys, cache, events, record
+//! - [`harden`]: rules on the exported stage, the rewrite of layers, the report
 
 pub mod content;
 pub mod dockerfile;
 pub mod egress;
 pub mod executor;
 pub mod graph;
+pub mod harden;
 pub mod layer;
 pub mod oci;
 pub mod policy;

@@ -1,0 +1,32 @@
+//! The seam to the blobs: the content store in a build, memory in tests.
+
+use std::io::{self, Read, Write};
+
+use crate::oci::descriptor::Descriptor;
+
+/// Where layer blobs come from and go to.
+pub trait LayerStore {
+    /// An open blob.
+    type Blob: Read;
+    /// A blob that is being written; dropped without [`LayerStore::commit`], it leaves nothing.
+    type Sink: Write;
+
+    /// Opens a blob as it is stored (compressed). Its reader fails at the end when digest or size
+    /// are not the descriptor's.
+    ///
+    /// # Errors
+    /// It is not there or cannot be read.
+    fn open(&self, descriptor: &Descriptor) -> io::Result<Self::Blob>;
+
+    /// Begins a blob.
+    ///
+    /// # Errors
+    /// There is no room.
+    fn create(&self) -> io::Result<Self::Sink>;
+
+    /// Keeps a blob under its descriptor's digest, atomically; a blob that is already there stays.
+    ///
+    /// # Errors
+    /// The bytes are not those of the descriptor, or cannot be stored.
+    fn commit(&self, sink: Self::Sink, descriptor: &Descriptor) -> io::Result<()>;
+}
