@@ -17,6 +17,7 @@
 //! - [`executor`]: a process of a step: OCI spec, seccomp, task
 //! - [`solver`]: the engine: schedule, cache keys, cache, events, record
 //! - [`harden`]: rules on the exported stage, the rewrite of layers, the report
+//! - [`sbom`]: the inventory of an image, as SPDX
 
 pub mod content;
 pub mod dockerfile;
@@ -29,6 +30,7 @@ pub mod oci;
 pub mod policy;
 pub mod purl;
 pub mod registry;
+pub mod sbom;
 pub mod secret;
 pub mod snapshot;
 pub mod solver;
