@@ -18,13 +18,17 @@
 //! - [`solver`]: the engine: schedule, cache keys, cache, events, record
 //! - [`harden`]: rules on the exported stage, the rewrite of layers, the report
 //! - [`sbom`]: the inventory of an image, as SPDX
+//! - [`image`]: layers, configuration and history as an image
+//! - [`export`]: to a registry or an OCI layout
 
 pub mod content;
 pub mod dockerfile;
 pub mod egress;
 pub mod executor;
+pub mod export;
 pub mod graph;
 pub mod harden;
+pub mod image;
 pub mod layer;
 pub mod oci;
 pub mod policy;

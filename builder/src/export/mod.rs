@@ -1,0 +1,130 @@
+//! Where an image goes: `artifact` (a signed statement as a referrer), `publish` (to a registry),
+//! and OCI layouts (image-spec, image-layout.md), as directories and as tar archives: `layout_error` ←
+//! `layout_archive`, `layout_address` ← `layout` (reading) ← `layout_writer`.
+
+pub mod artifact;
+pub mod layout;
+pub mod layout_address;
+pub mod layout_archive;
+pub mod layout_error;
+pub mod layout_writer;
+mod publish;
+
+use std::path::PathBuf;
+
+use crate::{
+    content::{error::ContentError, store::ContentStore},
+    image::Sealed,
+    oci::{descriptor::Descriptor, reference::Reference},
+    registry::error::RegistryError,
+    solver::{
+        event::{Event, Observer},
+        host::Host,
+    },
+};
+use artifact::Artifact;
+use layout_error::LayoutError;
+use layout_writer::{LayoutImage, write_archive_file, write_directory};
+
+/// Where a build's result goes.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// Names of the image.
+    pub tags: Vec<Reference>,
+    /// Push it under these names.
+    pub push: bool,
+    /// OCI layouts to write.
+    pub layouts: Vec<LayoutOutput>,
+}
+
+impl Outputs {
+    /// What people call the image: its first name.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        self.tags.first().map(Reference::name)
+    }
+}
+
+/// An OCI layout to write.
+#[derive(Debug, Clone)]
+pub struct LayoutOutput {
+    /// Directory or archive.
+    pub path: PathBuf,
+    /// One tar file instead of a directory.
+    pub archive: bool,
+}
+
+/// Why an image is not where it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The registry did not take it.
+    #[error(transparent)]
+    Registry(Box<RegistryError>),
+    /// The store did not take a document.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// The layout was not written.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+impl From<RegistryError> for ExportError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(Box::new(error))
+    }
+}
+
+impl ExportError {
+    /// Is the surrounding at fault, not the image?
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        matches!(self, Self::Registry(error) if error.is_environment())
+    }
+}
+
+/// Brings the image with everything said about it to every place that was asked for.
+///
+/// # Errors
+/// The first place that does not take it; no tag was moved and no layout is half written there.
+pub async fn export(
+    image: &Sealed,
+    artifacts: &[Artifact],
+    outputs: &Outputs,
+    host: &Host,
+    observer: &dyn Observer,
+) -> Result<(), ExportError> {
+    for layout in &outputs.layouts {
+        observer.event(Event::Activity(&format!("writing {}", layout.path.display())));
+        write(image, artifacts, &outputs.tags, layout, &host.content)?;
+    }
+    if outputs.push {
+        for tag in &outputs.tags {
+            observer.event(Event::Activity(&format!("pushing {tag}")));
+        }
+        publish::publish(image, artifacts, &outputs.tags, &host.registry, &host.content).await?;
+    }
+    Ok(())
+}
+
+fn write(
+    image: &Sealed,
+    artifacts: &[Artifact],
+    names: &[Reference],
+    layout: &LayoutOutput,
+    content: &ContentStore,
+) -> Result<(), ExportError> {
+    for bytes in [&image.config, &image.manifest]
+        .into_iter()
+        .chain(artifacts.iter().flat_map(|artifact| [&artifact.bundle, &artifact.manifest]))
+    {
+        content.put(bytes)?;
+    }
+    content.put(artifact::EMPTY_JSON)?;
+    let referrers: Vec<Descriptor> = artifacts.iter().map(|one| one.entry.clone()).collect();
+    let whole = LayoutImage { image: &image.descriptor, names, referrers: &referrers };
+    match layout.archive {
+        true => write_archive_file(content, whole, &layout.path)?,
+        false => write_directory(content, whole, &layout.path)?,
+    }
+    Ok(())
+}

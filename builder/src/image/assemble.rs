@@ -1,0 +1,72 @@
+//! Solved layers, configuration and history become an image.
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::Image;
+use crate::{
+    graph::Target,
+    oci::{
+        config::{History, RootFs},
+        descriptor::Descriptor,
+        media_type,
+    },
+    solver::{Solved, chain::Chains, error::SolveError},
+};
+
+/// Joins the target's layers, making blobs of those that are only snapshots so far.
+///
+/// # Errors
+/// When a layer cannot be fetched or compressed.
+pub async fn assemble(
+    target: &Target,
+    solved: &Solved,
+    chains: &Chains,
+    epoch: i64,
+) -> Result<Image, SolveError> {
+    let chain = &solved.target().layers;
+    let mut layers = Vec::with_capacity(chain.len());
+    for end in 1..=chain.len() {
+        let blob = chains.blob(&chain[..end], epoch).await?;
+        layers.push(oci_typed(&blob));
+    }
+    let created = rfc3339(epoch);
+    let mut config = target.config.clone();
+    config.created = Some(created.clone());
+    config.rootfs = RootFs { diff_ids: chain.clone(), ..RootFs::default() };
+    config.history = target.base_history.clone();
+    config.history.extend(target.history.iter().map(|entry| History {
+        created: Some(created.clone()),
+        created_by: Some(entry.created_by.clone()),
+        author: None,
+        comment: Some(entry.comment.clone()),
+        empty_layer: !entry.vertex.is_some_and(|vertex| solved.vertex(vertex).added),
+    }));
+    Ok(Image { config, layers })
+}
+
+/// A layer under its OCI media type, without what a foreign registry annotated.
+fn oci_typed(blob: &Descriptor) -> Descriptor {
+    let media_type = media_type::oci_layer(&blob.media_type).unwrap_or(&blob.media_type);
+    Descriptor::new(media_type, blob.digest, blob.size)
+}
+
+/// Seconds since 1970 as RFC 3339 in UTC; what is out of range becomes 1970.
+#[must_use]
+pub fn rfc3339(epoch: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(epoch)
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        .format(&Rfc3339)
+        .unwrap_or_else(|_| "1970-01-01T00:00:00Z".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_stamps_are_utc_seconds() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(1_700_000_000), "2023-11-14T22:13:20Z");
+        assert_eq!(rfc3339(i64::MAX), "1970-01-01T00:00:00Z");
+    }
+}

@@ -1,0 +1,127 @@
+//! An image through the hardening rules, and the report that is signed. The outcome is remembered under
+//! the digest of everything it follows from, so that an unchanged image is not unpacked again.
+
+use std::{io, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use touchmark_attest::predicate::hardening::{self, HardeningReport};
+
+use super::Image;
+use crate::{
+    content::{
+        blob_writer::BlobWriter, records::Records, store::ContentStore, verified_blob::VerifiedBlob,
+    },
+    harden::{self, Action, Finding, HardenError, HardenOptions, LayerStore, Level, user::is_root},
+    oci::{descriptor::Descriptor, digest::Digest},
+    policy::glob::Glob,
+};
+
+/// A hardened image and what was done to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HardenedImage {
+    /// The image; its new layers are in the content store.
+    pub image: Image,
+    /// What hardening changed.
+    pub report: HardeningReport,
+}
+
+/// Changes when the rules or the way they are carried out change.
+const RULES_VERSION: u32 = 2;
+
+/// Hardens `image` as `options` say.
+///
+/// # Errors
+/// See [`HardenError`].
+pub async fn harden(
+    image: Image,
+    options: &HardenOptions,
+    content: &Arc<ContentStore>,
+    records: &Records,
+) -> Result<HardenedImage, HardenError> {
+    let user = &image.config.config.user;
+    if options.require_nonroot && options.level != Level::Off && is_root(user) {
+        return Err(HardenError::RootUser { user: user.clone() });
+    }
+    let key = key(&image, options)?;
+    if let Some(known) = records.get::<HardenedImage>(&key)
+        && known.image.layers.iter().all(|layer| content.has(&layer.digest))
+    {
+        return Ok(known);
+    }
+    let (content, owned) = (content.clone(), options.clone());
+    let work = tokio::task::spawn_blocking(move || {
+        let hardened = harden::harden(&Blobs(&content), &image.layers, &image.config, &owned)?;
+        let report = report(&image, &owned, &hardened.findings, &hardened.excluded);
+        let image = Image { config: hardened.config, layers: hardened.layers };
+        Ok::<_, HardenError>(HardenedImage { image, report })
+    });
+    let hardened = work.await.map_err(|error| store(io::Error::other(error)))??;
+    records.put(&key, &hardened).map_err(store)?;
+    Ok(hardened)
+}
+
+fn store(cause: io::Error) -> HardenError {
+    HardenError::Store { layer: 0, cause }
+}
+
+fn key(image: &Image, options: &HardenOptions) -> Result<Digest, HardenError> {
+    // Whether root is refused changes nothing in an image that is not.
+    let HardenOptions { level, keep, remove, epoch, inherited_cmd, require_nonroot: _ } = options;
+    let texts = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let policy = (level.as_str(), texts(keep), texts(remove));
+    let inputs = (RULES_VERSION, "harden", image, policy, epoch, inherited_cmd);
+    let bytes = serde_json::to_vec(&inputs).map_err(|error| store(error.into()))?;
+    Ok(Digest::of(&bytes))
+}
+
+/// The report in its signed form: layers are named by the digest they had before.
+fn report(
+    image: &Image,
+    options: &HardenOptions,
+    findings: &[Finding],
+    excluded: &[harden::ExcludedPackage],
+) -> HardeningReport {
+    let layer = |number: usize| image.config.rootfs.diff_ids.get(number).map(ToString::to_string);
+    let findings = findings.iter().map(|finding| hardening::Finding {
+        rule: finding.rule.clone(),
+        path: Some(finding.path.clone()),
+        layer: finding.layer.and_then(layer),
+        action: match finding.action {
+            Action::Removed => hardening::Action::Removed,
+            Action::ModeChanged | Action::CapabilitiesDropped => hardening::Action::Cleared,
+            Action::ContentChanged | Action::CommandRewritten => hardening::Action::Rewritten,
+            Action::Kept => hardening::Action::Kept,
+            Action::Warned => hardening::Action::Warned,
+        },
+        sha256: finding.sha256.map(|digest| digest.hex()),
+        old_mode: finding.old_mode.map(|mode| format!("{mode:04o}")),
+        detail: finding.detail.clone(),
+    });
+    let excluded = excluded.iter().map(|package| hardening::ExcludedPackage {
+        ecosystem: package.ecosystem.clone(),
+        name: package.name.clone(),
+        version: package.version.clone(),
+        rule: package.rule.clone(),
+    });
+    HardeningReport::new(options.level, findings.collect()).excluding(excluded.collect())
+}
+
+/// The content store as hardening sees it.
+struct Blobs<'a>(&'a ContentStore);
+
+impl LayerStore for Blobs<'_> {
+    type Blob = VerifiedBlob;
+    type Sink = BlobWriter;
+
+    fn open(&self, descriptor: &Descriptor) -> io::Result<VerifiedBlob> {
+        self.0.open_verified(descriptor).map_err(io::Error::other)
+    }
+
+    fn create(&self) -> io::Result<BlobWriter> {
+        self.0.writer().map_err(io::Error::other)
+    }
+
+    fn commit(&self, sink: BlobWriter, descriptor: &Descriptor) -> io::Result<()> {
+        sink.commit(Some(descriptor.digest)).map(drop).map_err(io::Error::other)
+    }
+}
