@@ -20,7 +20,14 @@
 //! - [`sbom`]: the inventory of an image, as SPDX
 //! - [`image`]: layers, configuration and history as an image
 //! - [`export`]: to a registry or an OCI layout
+//! - [`provenance`]: the record of a build as SLSA provenance
+//! - [`attestations`]: what is said about an image: signing it, finding it again
+//! - [`base_trust`]: base images that the policy wants to be signed
+//! - [`build`]: the whole story
 
+pub mod attestations;
+pub mod base_trust;
+pub mod build;
 pub mod content;
 pub mod dockerfile;
 pub mod egress;
@@ -32,6 +39,7 @@ pub mod image;
 pub mod layer;
 pub mod oci;
 pub mod policy;
+pub mod provenance;
 pub mod purl;
 pub mod registry;
 pub mod sbom;

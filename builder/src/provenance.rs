@@ -1,0 +1,255 @@
+//! A build's record becomes SLSA provenance v1. `docs/build-type.md` says for strangers what stands
+//! here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use touchmark_attest::{
+    digest_set::{DigestSet, DigestSetError},
+    predicate::{
+        Timestamp, TimestampError, hardening,
+        slsa::{BuildDefinition, Builder, CLEAN, CONTEXT, Metadata, Provenance, RunDetails},
+    },
+    resource_descriptor::{INCOMPLETE, ResourceDescriptor},
+};
+
+use crate::{
+    egress::RequestRecord,
+    graph::Origin,
+    oci::digest::Digest,
+    solver::Solved,
+    source::{git::GitState, image::ResolvedImage},
+};
+
+/// The build type: which document explains the parameters.
+pub const BUILD_TYPE: &str = "https://touchmark.dev/build-type/dockerfile/v1";
+/// The builder: rootless, steps under subordinate ids, network by allowlist, signed outside the steps.
+pub const BUILDER_ID: &str = "https://touchmark.dev/builder/rootless-mirrors/v1";
+/// The same with a network that reaches nothing.
+pub const BUILDER_ID_OFFLINE: &str = "https://touchmark.dev/builder/rootless-offline/v1";
+
+/// What was asked for; becomes `externalParameters`, complete.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters {
+    /// The Dockerfile's path below the context, or its file name.
+    pub dockerfile: String,
+    /// The Dockerfile's bytes.
+    pub dockerfile_digest: Option<Digest>,
+    /// `--target`.
+    pub target: Option<String>,
+    /// Build arguments that the Dockerfile used.
+    pub build_args: BTreeMap<String, String>,
+    /// `--label`.
+    pub labels: BTreeMap<String, String>,
+    /// `os/architecture`.
+    pub platform: String,
+    /// Level of hardening.
+    pub harden: String,
+    /// `mirrors` or `none`.
+    pub network: String,
+    /// The policy file's bytes, where there is one.
+    pub policy_digest: Option<Digest>,
+    /// SOURCE_DATE_EPOCH in seconds.
+    pub epoch: i64,
+}
+
+/// Where the build's files came from.
+#[derive(Debug, Clone)]
+pub struct ContextRecord {
+    /// Digest over everything the context offered (docs/build-type.md, "context digest").
+    pub digest: Digest,
+    /// The commit, where the context is a git work tree.
+    pub git: Option<GitState>,
+}
+
+/// Everything a provenance is made from.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// What was asked for.
+    pub parameters: &'a Parameters,
+    /// Base images.
+    pub images: Vec<&'a ResolvedImage>,
+    /// The context.
+    pub context: &'a ContextRecord,
+    /// The steps.
+    pub solved: &'a Solved,
+    /// The hardening report as JSON.
+    pub hardening: &'a [u8],
+    /// Names this run.
+    pub invocation: String,
+    /// When the build ended.
+    pub finished: OffsetDateTime,
+    /// Versions of touchmark and the worker's parts.
+    pub versions: BTreeMap<String, String>,
+}
+
+/// Why facts do not make a provenance.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvenanceError {
+    /// A digest of the wrong form.
+    #[error(transparent)]
+    Digest(#[from] DigestSetError),
+    /// A time outside the years 0 to 9999: the machine's clock is wrong.
+    #[error("{0}; is the clock of this machine right?")]
+    Time(#[from] TimestampError),
+}
+
+/// Makes the predicate.
+///
+/// # Errors
+/// See [`ProvenanceError`].
+pub fn provenance(facts: &Facts<'_>) -> Result<Provenance, ProvenanceError> {
+    let mut dependencies = Vec::new();
+    for image in &facts.images {
+        dependencies.push(base_image(image)?);
+    }
+    dependencies.push(context(facts.context)?);
+    let fetched = fetched(facts.solved)?;
+    let complete = fetched.iter().all(|dependency| dependency.incomplete().is_none());
+    // What a cache mount brought in from earlier builds, nobody recorded.
+    let caches = facts.solved.caches();
+    let hermetic = complete && caches.is_empty();
+    dependencies.extend(fetched);
+    let parameters = facts.parameters;
+    let offline = parameters.network == "none";
+    Ok(Provenance {
+        build_definition: BuildDefinition {
+            build_type: BUILD_TYPE.into(),
+            external_parameters: external(parameters),
+            internal_parameters: BTreeMap::from([
+                ("cacheMounts".into(), json!(caches)),
+                ("hermetic".into(), hermetic.into()),
+                ("sourceDateEpoch".into(), parameters.epoch.into()),
+            ]),
+            resolved_dependencies: dependencies,
+        },
+        run_details: RunDetails {
+            builder: Builder {
+                id: if offline { BUILDER_ID_OFFLINE } else { BUILDER_ID }.into(),
+                version: facts.versions.clone(),
+                ..Builder::default()
+            },
+            metadata: Some(Metadata {
+                invocation_id: facts.invocation.clone(),
+                started_on: Some(Timestamp::from_unix(facts.solved.started.unix_timestamp())?),
+                finished_on: Some(Timestamp::from_unix(facts.finished.unix_timestamp())?),
+            }),
+            byproducts: vec![ResourceDescriptor {
+                name: "hardening-report".into(),
+                uri: hardening::PREDICATE_TYPE.into(),
+                digest: DigestSet::sha256(&Digest::of(facts.hardening).hex())?,
+                media_type: "application/json".into(),
+                ..ResourceDescriptor::default()
+            }],
+        },
+    })
+}
+
+fn external(parameters: &Parameters) -> BTreeMap<String, Value> {
+    let mut external = BTreeMap::from([
+        ("dockerfile".to_owned(), json!({"path": parameters.dockerfile})),
+        ("buildArgs".to_owned(), json!(parameters.build_args)),
+        ("labels".to_owned(), json!(parameters.labels)),
+        ("platform".to_owned(), json!(parameters.platform)),
+        ("harden".to_owned(), json!(parameters.harden)),
+        ("network".to_owned(), json!(parameters.network)),
+    ]);
+    if let Some(digest) = parameters.dockerfile_digest {
+        external.insert(
+            "dockerfile".into(),
+            json!({"path": parameters.dockerfile, "digest": {"sha256": digest.hex()}}),
+        );
+    }
+    if let Some(target) = &parameters.target {
+        external.insert("target".into(), json!(target));
+    }
+    if let Some(policy) = parameters.policy_digest {
+        external.insert("policy".into(), json!({"digest": {"sha256": policy.hex()}}));
+    }
+    external
+}
+
+fn base_image(image: &ResolvedImage) -> Result<ResourceDescriptor, DigestSetError> {
+    let reference = &image.reference;
+    let tag = reference.tag().map(|tag| format!("@{tag}")).unwrap_or_default();
+    let platform = image.platform.to_string().replace('/', "%2F");
+    Ok(ResourceDescriptor {
+        name: reference.to_string(),
+        uri: format!(
+            "pkg:docker/{}{tag}?digest={}&platform={platform}",
+            reference.name(),
+            image.digest
+        ),
+        digest: DigestSet::sha256(&image.digest.hex())?,
+        annotations: BTreeMap::from([("manifest".into(), image.manifest.to_string().into())]),
+        ..ResourceDescriptor::default()
+    })
+}
+
+fn context(record: &ContextRecord) -> Result<ResourceDescriptor, DigestSetError> {
+    let mut digest = DigestSet::sha256(&record.digest.hex())?;
+    let mut uri = String::new();
+    let mut annotations = BTreeMap::new();
+    if let Some(git) = &record.git {
+        digest.insert("gitCommit", &git.commit)?;
+        uri = git.remote.as_ref().map(|remote| format!("git+{remote}")).unwrap_or_default();
+        annotations.insert(CLEAN.into(), (!git.dirty).into());
+        if !git.subdir.is_empty() {
+            annotations.insert("subdirectory".into(), git.subdir.clone().into());
+        }
+    }
+    Ok(ResourceDescriptor { name: CONTEXT.into(), uri, digest, annotations, ..Default::default() })
+}
+
+/// Every fetched file once, in the order of the steps; what was fetched twice with the same bytes is
+/// one dependency.
+fn fetched(solved: &Solved) -> Result<Vec<ResourceDescriptor>, DigestSetError> {
+    let mut seen = BTreeSet::new();
+    let mut list = Vec::new();
+    for (origin, result) in solved.steps() {
+        for request in &result.requests {
+            if seen.insert((request.url.clone(), request.sha256, request.incomplete_reason.clone()))
+            {
+                list.push(fetched_file(origin, request)?);
+            }
+        }
+    }
+    Ok(list)
+}
+
+fn fetched_file(
+    origin: &Origin,
+    request: &RequestRecord,
+) -> Result<ResourceDescriptor, DigestSetError> {
+    let complete = request.complete && request.sha256.is_some();
+    let digest = match request.sha256 {
+        Some(digest) if complete => DigestSet::sha256(&digest.hex())?,
+        _ => DigestSet::default(),
+    };
+    let mut annotations = BTreeMap::from([
+        ("line".to_owned(), Value::from(origin.span.first_line)),
+        ("stage".to_owned(), Value::from(origin.stage.clone())),
+        ("size".to_owned(), Value::from(request.size)),
+    ]);
+    if !complete {
+        let reason = request.incomplete_reason.as_deref().unwrap_or("the body is not complete");
+        annotations.insert(INCOMPLETE.into(), reason.into());
+    }
+    // A page that says "not found" is what the step got, but not the file that its name promises.
+    if let Some(status) = request.status.filter(|status| *status != 200) {
+        annotations.insert("status".into(), status.into());
+    }
+    if let Some(purl) = &request.purl {
+        annotations.insert("purl".into(), purl.clone().into());
+    }
+    let elsewhere = request.fetched_url != request.url;
+    Ok(ResourceDescriptor {
+        name: request.url.rsplit('/').next().unwrap_or_default().to_owned(),
+        uri: request.url.clone(),
+        digest,
+        download_location: if elsewhere { request.fetched_url.clone() } else { String::new() },
+        annotations,
+        ..ResourceDescriptor::default()
+    })
+}
