@@ -1,0 +1,59 @@
+//! The command line. Each subcommand's arguments stand beside its code; their doc comments are the help.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    commands::{
+        build::{self, BuildArgs},
+        key::{self, KeyArgs},
+        provenance::{self, ProvenanceArgs},
+        sbom::{self, SbomArgs},
+        verify::{self, VerifyArgs},
+        worker::{self, WorkerArgs},
+    },
+    error::CliError,
+    ui::printer::Printer,
+};
+
+/// Build container images from Dockerfiles without root, let every step reach only allowlisted
+/// mirrors, harden the result, and push it together with its signed SBOM and provenance.
+#[derive(Debug, Parser)]
+#[command(name = "touchmark", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build an image from a Dockerfile
+    Build(Box<BuildArgs>),
+    /// Check an image's signature, provenance and SBOM
+    Verify(VerifyArgs),
+    /// Print an image's SBOM, and say whether it was verified
+    Sbom(SbomArgs),
+    /// Print an image's provenance, and say whether it was verified
+    Provenance(ProvenanceArgs),
+    /// Make signing keys
+    Key(KeyArgs),
+    /// Start, stop or show the rootless worker
+    Worker(WorkerArgs),
+}
+
+impl Command {
+    /// Runs the subcommand that was asked for.
+    pub(crate) fn run(&self, printer: &Printer) -> Result<ExitCode, CliError> {
+        match self {
+            Self::Build(args) => build::run(args, printer),
+            Self::Verify(args) => verify::run(args, printer),
+            Self::Sbom(args) => sbom::run(args, printer),
+            Self::Provenance(args) => provenance::run(args, printer),
+            Self::Key(args) => key::run(args, printer),
+            Self::Worker(args) => worker::run(args, printer),
+        }
+    }
+}

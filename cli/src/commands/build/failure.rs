@@ -1,0 +1,133 @@
+//! A failed build in the user's words: the line of the Dockerfile, what happened, what to do, and the
+//! exit code.
+
+use touchmark_builder::{
+    attestations::find::FindError,
+    base_trust::BaseTrustError,
+    build::BuildError,
+    dockerfile::{Diagnostic, Span, excerpt},
+    egress::Refusal,
+    graph::ConfigLines,
+    harden::{Field, HardenError},
+    registry::error::RegistryError,
+    solver::error::SolveError,
+    source::image::ImageSourceError,
+};
+
+use crate::error::CliError;
+
+/// The error as it is shown. `name` and `source` are those of the Dockerfile.
+pub(super) fn explain(error: &BuildError, name: &str, source: &str) -> CliError {
+    match error {
+        BuildError::Dockerfile(faults) => super::faults(name, source, faults),
+        BuildError::Image(error) => image(error, name, source),
+        BuildError::BaseTrust(error) => base_trust(error, name, source),
+        BuildError::Solve(error) => solve(error, name, source),
+        BuildError::Harden { error, lines } => hardening(error, lines, name, source),
+        BuildError::Export(error) if error.is_environment() => {
+            CliError::environment(error.to_string())
+        }
+        other => CliError::failed(other.to_string()),
+    }
+}
+
+/// An error at a place of the Dockerfile. A message may bring its own `help:` lines.
+fn at(span: Span, message: &str, name: &str, source: &str) -> String {
+    let (first, rest) = message.split_once('\n').unwrap_or((message, ""));
+    let shown = excerpt(name, source, &Diagnostic::new(span, first));
+    match rest {
+        "" => shown.trim_end().to_owned(),
+        rest => format!("{}\n{rest}", shown.trim_end()),
+    }
+}
+
+fn registry(error: &RegistryError, text: String) -> CliError {
+    if error.is_environment() { CliError::environment(text) } else { CliError::failed(text) }
+}
+
+fn image(error: &ImageSourceError, name: &str, source: &str) -> CliError {
+    match error {
+        ImageSourceError::At { span, cause } => {
+            let text = at(*span, &cause.to_string(), name, source);
+            match cause.as_ref() {
+                ImageSourceError::Registry(error) => registry(error, text),
+                _ => CliError::failed(text),
+            }
+        }
+        ImageSourceError::Registry(error) => registry(error, error.to_string()),
+        other => CliError::failed(other.to_string()),
+    }
+}
+
+fn base_trust(error: &BaseTrustError, name: &str, source: &str) -> CliError {
+    match error {
+        BaseTrustError::Unreadable { span, cause, .. } => {
+            let text = at(*span, &error.to_string(), name, source);
+            match cause {
+                FindError::Registry(cause) => registry(cause, text),
+                _ => CliError::failed(text),
+            }
+        }
+        BaseTrustError::Unsigned { span, .. } => {
+            CliError::failed(at(*span, &error.to_string(), name, source))
+        }
+        other => CliError::failed(other.to_string()),
+    }
+}
+
+fn solve(error: &SolveError, name: &str, source: &str) -> CliError {
+    let SolveError::At { span, cause, .. } = error else {
+        return CliError::failed(error.to_string());
+    };
+    match cause.as_ref() {
+        SolveError::Exit { code, refusals } => {
+            CliError::failed(exit(*span, *code, refusals, name, source))
+        }
+        SolveError::Registry(error) => registry(error, at(*span, &error.to_string(), name, source)),
+        SolveError::Source(error) => {
+            let shown = CliError::failed(at(*span, &error.to_string(), name, source));
+            match error.help() {
+                Some(help) => shown.hint(help),
+                None => shown,
+            }
+        }
+        other => CliError::failed(at(*span, &other.to_string(), name, source)),
+    }
+}
+
+/// Refusals that an error names; a step can try any number of hosts.
+const SHOWN: usize = 20;
+
+fn exit(span: Span, code: u32, refusals: &[Refusal], name: &str, source: &str) -> String {
+    let mut text = at(span, &format!("RUN ended with exit code {code}"), name, source);
+    for refusal in refusals.iter().take(SHOWN) {
+        text.push_str(&format!("\nnetwork: {refusal}"));
+    }
+    if refusals.len() > SHOWN {
+        text.push_str(&format!("\nnetwork: and {} more refusals", refusals.len() - SHOWN));
+    }
+    text
+}
+
+/// Each command that would not start, at its own line.
+fn hardening(error: &HardenError, lines: &ConfigLines, name: &str, source: &str) -> CliError {
+    let faults = match error {
+        HardenError::Start(faults) => faults,
+        HardenError::RootUser { .. } if let Some(span) = lines.user => {
+            return CliError::failed(at(span, &error.to_string(), name, source));
+        }
+        other => return CliError::failed(other.to_string()),
+    };
+    let shown = faults.iter().map(|fault| {
+        let line = match fault.field {
+            Field::Entrypoint => lines.entrypoint,
+            Field::Cmd => lines.cmd,
+            Field::Healthcheck => lines.healthcheck,
+        };
+        match line {
+            Some(span) => at(span, &fault.to_string(), name, source),
+            None => format!("{fault}\nhelp: the base image sets it; set it in the Dockerfile"),
+        }
+    });
+    CliError::failed(shown.collect::<Vec<_>>().join("\n\n"))
+}

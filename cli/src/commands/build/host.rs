@@ -1,0 +1,75 @@
+//! The machine's services for one build, made from the environment and the policy.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+use touchmark_builder::{
+    content::{records::Records, store::ContentStore},
+    egress::Egress,
+    executor::Executor,
+    oci::digest::Digest,
+    snapshot::Snapshots,
+    solver::{chain::Chains, host::Host},
+    worker::{Connection, ProcessIdentity, Worker, sweep::sweep},
+};
+
+use super::plan::Plan;
+use crate::{config::Config, error::CliError, registries, ui::transfers::Transfers};
+
+/// Connects to the worker, sweeps what killed builds left, and opens the stores.
+pub(super) async fn open(
+    plan: &Plan,
+    (jobs, quiet): (Option<usize>, bool),
+    config: &Config,
+    worker: &Worker,
+) -> Result<Host, CliError> {
+    let data = &config.data_dir;
+    let fault = |error: &dyn std::fmt::Display| CliError::environment(error.to_string());
+    let connection = Connection::open(worker.socket()).await.map_err(|error| fault(&error))?;
+    sweep(&connection).await.map_err(|error| fault(&error))?;
+    let builder = ProcessIdentity::current().map_err(|error| fault(&error))?;
+    let executor = Executor::new(worker.clone(), connection.clone(), builder.clone());
+    let snapshots = Snapshots::open(connection, builder).await;
+    let snapshots = Arc::new(snapshots.map_err(|error| fault(&error))?);
+    let content = ContentStore::open(data.join("content")).map_err(|error| fault(&error))?;
+    let content = Arc::new(content);
+    let registry = Arc::new(registries::client(&plan.policy.registries, config)?);
+    let scratch = data.join("scratch");
+    make(&scratch)?;
+    let chains = Chains::open(
+        data,
+        &scratch,
+        content.clone(),
+        snapshots,
+        registry.clone(),
+        Arc::new(Transfers::new(quiet)),
+    )
+    .map_err(|error| fault(&error))?;
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Ok(Host {
+        content,
+        registry,
+        chains: Arc::new(chains),
+        cache: Records::open(&data.join("records")).map_err(|error| fault(&error))?,
+        executor: Arc::new(executor),
+        egress: Arc::new(Egress::new(Arc::new(plan.policy.network.clone()), None)),
+        stat_cache: stat_cache(&data.join("stat-cache"), plan.context.dir())?,
+        cache_mounts: data.join("cache-mounts"),
+        jobs: jobs.unwrap_or(cores),
+    })
+}
+
+fn make(directory: &Path) -> Result<(), CliError> {
+    std::fs::create_dir_all(directory).map_err(|error| {
+        CliError::environment(format!("{} cannot be made: {error}", directory.display()))
+    })
+}
+
+/// The stat cache of one context directory.
+fn stat_cache(directory: &Path, context: &Path) -> Result<PathBuf, CliError> {
+    make(directory)?;
+    Ok(directory.join(Digest::of(context.as_os_str().as_encoded_bytes()).hex()))
+}

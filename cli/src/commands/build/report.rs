@@ -1,0 +1,106 @@
+//! What a finished build tells: digests for people, for scripts and for files.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::json;
+use touchmark_attest::predicate::hardening::{Action, HardeningReport};
+use touchmark_builder::{
+    build::Build,
+    oci::digest::Digest,
+    worker::{WorkerConfig, status::parts},
+};
+
+use super::{BuildArgs, ProgressStyle, plan::Plan};
+use crate::{error::CliError, ui::printer::Printer};
+
+/// Writes `--iidfile` and `--metadata-file`, and says what was made.
+pub(super) fn write(
+    args: &BuildArgs,
+    plan: &Plan,
+    built: &Build,
+    printer: &Printer,
+) -> Result<(), CliError> {
+    let config = Digest::of(&built.image.config);
+    let digest = built.image.descriptor.digest;
+    if let Some(path) = &args.iidfile {
+        save(path, config.to_string().as_bytes())?;
+    }
+    if let Some(path) = &args.metadata_file {
+        let names: Vec<String> = plan.outputs.tags.iter().map(ToString::to_string).collect();
+        // BuildKit's keys.
+        let mut metadata = json!({
+            "containerimage.config.digest": config,
+            "containerimage.descriptor": built.image.descriptor,
+            "containerimage.digest": digest,
+        });
+        if !names.is_empty() {
+            metadata["image.name"] = names.join(",").into();
+        }
+        save(path, format!("{metadata:#}\n").as_bytes())?;
+    }
+    if args.quiet {
+        return printer.data(&digest.to_string());
+    }
+    if args.progress == ProgressStyle::Quiet {
+        return Ok(());
+    }
+    printer.talk(&hardening(&built.hardening));
+    printer.talk(&format!("=> image {digest}"));
+    if plan.outputs.push {
+        for tag in &plan.outputs.tags {
+            printer.talk(&format!("=> pushed {tag} with {} statements", built.artifacts.len()));
+        }
+    } else if plan.outputs.layouts.is_empty() {
+        printer.warning(
+            "the image stays in touchmark's own cache\n\
+             help: add --push, or --output type=oci,dest=PATH",
+        );
+    }
+    for layout in &plan.outputs.layouts {
+        printer.talk(&format!("=> wrote {}", layout.path.display()));
+    }
+    Ok(())
+}
+
+/// What hardening did, in one line.
+fn hardening(report: &HardeningReport) -> String {
+    let count = |wanted: Action| {
+        report.findings().iter().filter(|finding| finding.action == wanted).count()
+    };
+    format!(
+        "=> hardened: {} files removed, {} modes cleared, {} packages gone, {} exceptions kept",
+        count(Action::Removed),
+        count(Action::Cleared),
+        report.excluded().len(),
+        count(Action::Kept),
+    )
+}
+
+/// Written beside and renamed: a reader sees the old file or the new one.
+fn save(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let fault = |error: std::io::Error| {
+        CliError::failed(format!("{} cannot be written: {error}", path.display()))
+    };
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = tempfile::NamedTempFile::new_in(dir).map_err(fault)?;
+    fs::write(file.path(), bytes).map_err(fault)?;
+    file.persist(path).map_err(|error| fault(error.error))?;
+    Ok(())
+}
+
+/// Versions of the builder's parts, for provenance. Asks programs, so it blocks.
+pub(super) fn versions(worker: &WorkerConfig) -> BTreeMap<String, String> {
+    let own = ("touchmark".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let parts = parts(worker).into_iter();
+    parts.filter_map(|part| Some((part.name.to_owned(), part.version?))).chain([own]).collect()
+}
+
+/// A random name for this run.
+pub(super) fn invocation() -> String {
+    let mut bytes = [0; 16];
+    // Without randomness the run goes unnamed; the name proves nothing.
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => format!("urn:touchmark:build:{}", hex::encode(bytes)),
+        Err(_) => String::new(),
+    }
+}

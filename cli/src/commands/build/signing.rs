@@ -1,0 +1,57 @@
+//! Which key signs, if any.
+
+use std::{path::PathBuf, sync::Arc};
+
+use touchmark_attest::sign::Signer;
+
+use super::{BuildArgs, plan::Plan};
+use crate::{error::CliError, signing_key, ui::printer::Printer};
+
+/// What was decided about signing.
+#[derive(Debug)]
+pub(super) enum Signing {
+    /// Nothing leaves this machine, or the user wants it unsigned.
+    Not,
+    /// With this key file.
+    Key(PathBuf),
+}
+
+impl Signing {
+    /// From the flags, else from the policy. What leaves the machine is signed unless the user says
+    /// otherwise.
+    pub(super) fn choose(args: &BuildArgs, plan: &Plan) -> Result<Self, CliError> {
+        if args.no_sign {
+            return Ok(Self::Not);
+        }
+        let from_policy = plan.policy.sign.key.as_ref().map(|key| match key.contains(':') {
+            true => key.clone(),
+            false => plan.policy_dir.join(key).display().to_string(),
+        });
+        if plan.policy.sign.keyless.is_some() && args.sign_key.is_none() {
+            return Err(CliError::usage(
+                "the policy wants keyless signing, which is not there yet",
+            )
+            .hint("give a key file in [sign] or by --sign-key"));
+        }
+        let leaves = plan.outputs.push || !plan.outputs.layouts.is_empty();
+        match args.sign_key.clone().or(from_policy.filter(|_| leaves)) {
+            Some(key) if key.starts_with("pkcs11:") || key.contains("://") => {
+                Err(CliError::usage(format!("the key '{key}' is not a file"))
+                    .hint("tokens and key services are not supported yet; give a key file"))
+            }
+            Some(key) => Ok(Self::Key(key.into())),
+            None if leaves => Err(CliError::usage("there is no key to sign the image with")
+                .hint("make one with 'touchmark key generate' and give it by --sign-key cosign.key")
+                .hint("--no-sign makes an image that nobody can verify")),
+            None => Ok(Self::Not),
+        }
+    }
+
+    /// Reads the key, which may ask for its password.
+    pub(super) fn load(&self, printer: &Printer) -> Result<Option<Arc<dyn Signer>>, CliError> {
+        match self {
+            Self::Not => Ok(None),
+            Self::Key(path) => Ok(Some(Arc::new(signing_key::load(path, printer)?))),
+        }
+    }
+}

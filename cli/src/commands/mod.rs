@@ -1,0 +1,8 @@
+//! One file per subcommand: its arguments, whose comments are the help, and `run`.
+
+pub(crate) mod build;
+pub(crate) mod key;
+pub(crate) mod provenance;
+pub(crate) mod sbom;
+pub(crate) mod verify;
+pub(crate) mod worker;
