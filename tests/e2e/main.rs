@@ -1,0 +1,29 @@
+//! End-to-end tests: the real binary, a real worker, a real registry. One file per topic; each test has a home, a
+//! worker and a registry of its own, so they run in parallel and in any order.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod bad_context;
+mod bad_dockerfile;
+mod bad_key;
+mod bad_layer;
+mod bad_registry;
+mod blobs;
+mod build_push_verify;
+mod cache;
+mod command_line;
+mod cosign;
+mod crash;
+mod isolation;
+mod mounts;
+mod network;
+mod provenance;
+mod reproducible;
+mod scene;
+mod tampering;
+mod trust;
+mod worker;

@@ -1,0 +1,54 @@
+//! Support for end-to-end tests: everything around the real `touchmark` binary. In reading order:
+//!
+//! - [`cache`]: what is made once per machine (base images, copies of the binary) and shared by all tests
+//! - [`account`]: the unprivileged user that builds
+//! - [`home`]: a sandboxed home per test, thus a worker per test; checks on drop that nothing is left
+//! - [`run`]: runs a program with a time limit, keeps its whole output
+//! - [`leftovers`]: processes and mounts that belong to a home
+//! - [`snapshot`]: whole messages compared with a file
+//! - [`http`], [`client`], [`registry`], [`impostor`]: a registry client, Debian's registry, and one that lies
+//! - [`tarball`], [`image`], [`base`]: tars (hostile ones too), images, and the two base images
+//! - [`blobs`]: every blob of a pushed image, unpacked one by one
+//! - [`referrers`]: the statements beside an image
+//! - [`example`]: `examples/hello`, built and pushed once, for all tests that look at the result
+//!
+//! Deliberately absent: any code of touchmark itself. What these tests believe, they found out on their own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a support library for tests reports by panicking"
+)]
+
+pub mod account;
+pub mod base;
+pub mod blobs;
+pub mod cache;
+pub mod client;
+pub mod example;
+pub mod home;
+pub mod http;
+pub mod image;
+pub mod impostor;
+pub mod leftovers;
+pub mod referrers;
+pub mod registry;
+pub mod run;
+pub mod snapshot;
+pub mod tarball;
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+/// The repository's root.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ has a parent").to_owned()
+}
+
+/// `sha256:<hex>` of `bytes`.
+#[must_use]
+pub fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
