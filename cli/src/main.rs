@@ -13,6 +13,7 @@ mod image;
 mod inside;
 mod policy_file;
 mod registries;
+mod runtime;
 mod signing_key;
 mod statement;
 mod ui;

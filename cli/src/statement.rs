@@ -13,7 +13,7 @@ use touchmark_attest::{
 };
 
 use crate::{
-    config::Config, error::CliError, image, policy_file, signing_key, ui::printer::Printer,
+    config::Config, error::CliError, image, policy_file, runtime, signing_key, ui::printer::Printer,
 };
 
 /// Which image, and whom to trust.
@@ -41,10 +41,7 @@ pub(crate) fn print(
     let place = image::place(&args.image, &policy.policy.registries, &config)?;
     let keys = args.key.iter().map(|path| signing_key::load_public(path));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
-        CliError::environment(format!("the async runtime cannot start: {error}"))
-    })?;
-    let found = runtime.block_on(place.find()).map_err(|error| image::not_found(&error))?;
+    let found = runtime::block_on(place.find())?.map_err(|error| image::not_found(&error))?;
     let digest: ImageDigest = found
         .image
         .digest

@@ -67,9 +67,13 @@ pub(super) async fn solve(
     let active = solver.host.chains.prepare(&parent.layers).await?;
     let copied = copy_into(solver, op, &active, selection.clone(), source).await;
     // What was copied is what the key names: the context is looked at once more.
-    let steady = match copied {
-        Ok(()) if self::content(solver, &selection, source).await? == content => Ok(()),
-        Ok(()) => Err(SolveError::ContextChanged),
+    let again = match copied {
+        Ok(()) => self::content(solver, &selection, source).await,
+        Err(error) => Err(error),
+    };
+    let steady = match again {
+        Ok(again) if again == content => Ok(()),
+        Ok(_) => Err(SolveError::ContextChanged),
         Err(error) => Err(error),
     };
     if let Err(error) = steady {
@@ -77,10 +81,7 @@ pub(super) async fn solve(
         return Err(error);
     }
     let want = Commit { epoch, export: exported, always: false };
-    let layer = solver.host.chains.commit(active, &parent.layers, want).await?;
-    let result = StepResult { layer, requests: Vec::new(), caches: Vec::new() };
-    solver.remember(&key, &result)?;
-    Ok(VertexResult::on(&parent.layers, result, false))
+    solver.conclude(active, parent, &key, want, StepResult::default()).await
 }
 
 fn refuse_unsupported(op: &CopyOp) -> Result<(), SolveError> {
@@ -198,8 +199,5 @@ pub(super) async fn make_directory(
         return Err(error);
     }
     let want = Commit { epoch, export: exported, always: false };
-    let layer = chains.commit(active, &parent.layers, want).await?;
-    let result = StepResult { layer, requests: Vec::new(), caches: Vec::new() };
-    solver.remember(&key, &result)?;
-    Ok(VertexResult::on(&parent.layers, result, false))
+    solver.conclude(active, parent, &key, want, StepResult::default()).await
 }

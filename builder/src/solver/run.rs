@@ -77,10 +77,8 @@ pub(super) async fn solve(
         }
     };
     let want = Commit { epoch, export: exported, always: true };
-    let layer = solver.host.chains.commit(active, &parent.layers, want).await?;
-    let result = StepResult { layer, requests: traffic.requests, caches: mounts::caches(op) };
-    solver.remember(&key, &result)?;
-    Ok(VertexResult::on(&parent.layers, result, false))
+    let found = StepResult { layer: None, requests: traffic.requests, caches: mounts::caches(op) };
+    solver.conclude(active, parent, &key, want, found).await
 }
 
 /// Names what no step may do, and what this version cannot do.

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    chain::{Active, Commit},
     copy,
     error::SolveError,
     event::{Event, Observer},
@@ -168,6 +169,22 @@ impl Solver {
         }
         let found = VertexResult::on(parent, result, true);
         Ok(self.host.chains.holds(&found.layers).await?.then_some(found))
+    }
+
+    /// Ends a step that ran: what it wrote becomes a layer on its parent's, and `found` with that layer is
+    /// stored for later builds.
+    pub(super) async fn conclude(
+        &self,
+        active: Active,
+        parent: &VertexResult,
+        key: &Digest,
+        want: Commit,
+        found: StepResult,
+    ) -> Result<VertexResult, SolveError> {
+        let layer = self.host.chains.commit(active, &parent.layers, want).await?;
+        let result = StepResult { layer, ..found };
+        self.remember(key, &result)?;
+        Ok(VertexResult::on(&parent.layers, result, false))
     }
 
     /// Stores a step's result for later builds.

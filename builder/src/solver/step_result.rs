@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{egress::RequestRecord, oci::digest::Digest};
 
 /// A step's result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepResult {
     /// The layer it added, by the digest of its uncompressed tar; none where nothing changed.
     pub layer: Option<Digest>,

@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     content_check,
     error::CliError,
-    image, policy_file, signing_key,
+    image, policy_file, runtime, signing_key,
     ui::{
         printer::Printer,
         table::{self, ContentCheck},
@@ -123,10 +123,7 @@ fn judge(args: &VerifyArgs) -> Result<Judged, CliError> {
     let trust = trust(args, &policy)?;
     let requirement = requirement(args, &policy);
     let place = image::place(&args.image, &policy.policy.registries, &config)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
-        CliError::environment(format!("the async runtime cannot start: {error}"))
-    })?;
-    let (found, content) = runtime.block_on(look(&place, args.layers))?;
+    let (found, content) = runtime::block_on(look(&place, args.layers))??;
     let digest = found.image.digest.to_string().parse();
     let digest = digest.map_err(|error| CliError::failed(format!("{error}")))?;
     let verdict = evaluate(&digest, found.evidence, &trust, &requirement);

@@ -8,7 +8,7 @@ use touchmark_builder::worker::{Worker, status::WorkerStatus, stop::Stopped};
 use crate::{
     config::Config,
     error::CliError,
-    inside,
+    inside, runtime,
     ui::{printer::Printer, table::columns, text::size},
 };
 
@@ -51,10 +51,7 @@ pub(crate) fn run(args: &WorkerArgs, printer: &Printer) -> Result<ExitCode, CliE
             if Worker::find(&worker_config).map_err(inside::environment)?.is_some() {
                 inside::join(&worker_config)?;
             }
-            let runtime = tokio::runtime::Runtime::new().map_err(|error| {
-                CliError::environment(format!("the async runtime cannot start: {error}"))
-            })?;
-            let status = runtime.block_on(Worker::status(&worker_config));
+            let status = runtime::block_on(Worker::status(&worker_config))?;
             printer.data(&show(&status.map_err(inside::environment)?))?;
         }
     }

@@ -36,7 +36,7 @@ use self::{plan::Plan, signing::Signing};
 use crate::{
     config::Config,
     error::CliError,
-    inside, signing_key,
+    inside, runtime, signing_key,
     ui::{printer::Printer, progress::Plain},
 };
 
@@ -167,10 +167,7 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
     let worker_config = inside::worker_config(&config)?;
     let worker = inside::join(&worker_config)?;
     let signer = signing.load(printer)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| {
-        CliError::environment(format!("the async runtime cannot start: {error}"))
-    })?;
-    runtime.block_on(async {
+    runtime::block_on(async {
         let cancel = CancellationToken::new();
         interrupt(&cancel);
         let quiet = args.quiet || args.progress == ProgressStyle::Quiet;
@@ -195,7 +192,7 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
                 Ok(ExitCode::SUCCESS)
             }
         }
-    })
+    })?
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
