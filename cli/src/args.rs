@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     commands::{
-        build::{self, BuildArgs},
+        build::{self, arguments::BuildArgs},
         key::{self, KeyArgs},
         provenance::{self, ProvenanceArgs},
         sbom::{self, SbomArgs},

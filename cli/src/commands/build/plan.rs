@@ -23,7 +23,10 @@ use touchmark_builder::{
     },
 };
 
-use super::{BuildArgs, HardenArg, NetworkArg, outputs, secrets};
+use super::{
+    arguments::{BuildArgs, result::HardenArg, steps::NetworkArg},
+    outputs, secrets,
+};
 use crate::{
     config::{self, Config},
     error::CliError,
@@ -59,7 +62,7 @@ impl Plan {
         Dockerfile::parse(&source).map_err(|faults| super::faults(&name, &source, &faults))?;
         let PolicyFile { mut policy, text: policy_text, dir: policy_dir } =
             policy(args, &path, &context_dir)?;
-        match args.harden {
+        match args.result.harden {
             Some(HardenArg::Off) => policy.harden.level = Level::Off,
             Some(HardenArg::Baseline) => policy.harden.level = Level::Baseline,
             None => {}
@@ -76,18 +79,18 @@ impl Plan {
         let parameters = Parameters {
             dockerfile: name.clone(),
             dockerfile_digest: Some(Digest::of(source.as_bytes())),
-            target: args.target.clone(),
+            target: args.source.target.clone(),
             labels: options.labels.clone(),
             platform: options.platform.to_string(),
             harden: policy.harden.level.as_str().into(),
-            network: if args.network == NetworkArg::None { "none" } else { "mirrors" }.into(),
+            network: if args.steps.network == NetworkArg::None { "none" } else { "mirrors" }.into(),
             policy_digest: policy_text.map(|text| Digest::of(text.as_bytes())),
             epoch,
             ..Parameters::default()
         };
         Ok(Self {
-            secrets: Arc::new(secrets::read(&args.secret)?),
-            outputs: outputs::parse(&args.output, args.push, &args.tag)?,
+            secrets: Arc::new(secrets::read(&args.steps.secret)?),
+            outputs: outputs::parse(&args.result.output, args.result.push, &args.result.tag)?,
             dockerfile_name: name,
             source,
             options,
@@ -122,7 +125,7 @@ fn context_dir(given: &Path) -> Result<PathBuf, CliError> {
 /// The Dockerfile, and the name that messages and provenance give it: below the context where it lies
 /// there, else its file name.
 fn dockerfile_path(args: &BuildArgs, context: &Path) -> (PathBuf, String) {
-    let path = args.file.clone().unwrap_or_else(|| context.join("Dockerfile"));
+    let path = args.source.file.clone().unwrap_or_else(|| context.join("Dockerfile"));
     let absolute = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
     let name = absolute
         .strip_prefix(context)
@@ -156,13 +159,13 @@ fn text(path: &Path, name: &str) -> Result<String, CliError> {
 fn policy(args: &BuildArgs, dockerfile: &Path, context: &Path) -> Result<PolicyFile, CliError> {
     let beside = dockerfile.parent().map(|dir| dir.join(policy_file::NAME));
     let usual = || beside.into_iter().chain([context.join(policy_file::NAME)]);
-    let found = args.policy.clone().or_else(|| usual().find(|path| path.exists()));
+    let found = args.source.policy.clone().or_else(|| usual().find(|path| path.exists()));
     policy_file::read(found.as_deref())
 }
 
 fn options(args: &BuildArgs) -> Result<BuildOptions, CliError> {
     let host = Platform::host();
-    let platform = match &args.platform {
+    let platform = match &args.source.platform {
         Some(text) => text.parse().map_err(|error| CliError::usage(format!("{error}")))?,
         None => host.clone(),
     };
@@ -171,17 +174,17 @@ fn options(args: &BuildArgs) -> Result<BuildOptions, CliError> {
             .hint(format!("other platforms are not supported yet; build for {host}")));
     }
     let mut options = BuildOptions::new(platform);
-    options.platform_given = args.platform.is_some();
-    options.target = args.target.clone();
-    options.no_network = args.network == NetworkArg::None;
-    for text in &args.build_arg {
+    options.platform_given = args.source.platform.is_some();
+    options.target = args.source.target.clone();
+    options.no_network = args.steps.network == NetworkArg::None;
+    for text in &args.source.build_arg {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (text.as_str(), config::text_variable_or_empty(text)?),
         };
         options.build_args.insert(name.to_owned(), value);
     }
-    options.labels = labels(&args.label)?;
+    options.labels = labels(&args.result.label)?;
     Ok(options)
 }
 

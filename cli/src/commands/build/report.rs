@@ -10,7 +10,10 @@ use touchmark_builder::{
     worker::{WorkerConfig, status::parts},
 };
 
-use super::{BuildArgs, ProgressStyle, plan::Plan};
+use super::{
+    arguments::{BuildArgs, progress::ProgressStyle},
+    plan::Plan,
+};
 use crate::{error::CliError, ui::printer::Printer};
 
 /// Writes `--iidfile` and `--metadata-file`, and says what was made.
@@ -22,10 +25,10 @@ pub(super) fn write(
 ) -> Result<(), CliError> {
     let config = Digest::of(&built.image.config);
     let digest = built.image.descriptor.digest;
-    if let Some(path) = &args.iidfile {
+    if let Some(path) = &args.result.iidfile {
         save(path, config.to_string().as_bytes())?;
     }
-    if let Some(path) = &args.metadata_file {
+    if let Some(path) = &args.result.metadata_file {
         let names: Vec<String> = plan.outputs.tags.iter().map(ToString::to_string).collect();
         // BuildKit's keys.
         let mut metadata = json!({
@@ -38,10 +41,10 @@ pub(super) fn write(
         }
         save(path, format!("{metadata:#}\n").as_bytes())?;
     }
-    if args.quiet {
+    if args.progress.quiet {
         return printer.data(&digest.to_string());
     }
-    if args.progress == ProgressStyle::Quiet {
+    if args.progress.style == ProgressStyle::Quiet {
         return Ok(());
     }
     printer.talk(&hardening(&built.hardening));

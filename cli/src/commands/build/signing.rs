@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use touchmark_attest::sign::Signer;
 
-use super::{BuildArgs, plan::Plan};
+use super::{arguments::BuildArgs, plan::Plan};
 use crate::{error::CliError, signing_key, ui::printer::Printer};
 
 /// What was decided about signing.
@@ -20,21 +20,21 @@ impl Signing {
     /// From the flags, else from the policy. What leaves the machine is signed unless the user says
     /// otherwise.
     pub(super) fn choose(args: &BuildArgs, plan: &Plan) -> Result<Self, CliError> {
-        if args.no_sign {
+        if args.evidence.no_sign {
             return Ok(Self::Not);
         }
         let from_policy = plan.policy.sign.key.as_ref().map(|key| match key.contains(':') {
             true => key.clone(),
             false => plan.policy_dir.join(key).display().to_string(),
         });
-        if plan.policy.sign.keyless.is_some() && args.sign_key.is_none() {
+        if plan.policy.sign.keyless.is_some() && args.evidence.sign_key.is_none() {
             return Err(CliError::usage(
                 "the policy wants keyless signing, which is not there yet",
             )
             .hint("give a key file in [sign] or by --sign-key"));
         }
         let leaves = plan.outputs.push || !plan.outputs.layouts.is_empty();
-        match args.sign_key.clone().or(from_policy.filter(|_| leaves)) {
+        match args.evidence.sign_key.clone().or(from_policy.filter(|_| leaves)) {
             Some(key) if key.starts_with("pkcs11:") || key.contains("://") => {
                 Err(CliError::usage(format!("the key '{key}' is not a file"))
                     .hint("tokens and key services are not supported yet; give a key file"))

@@ -1,0 +1,38 @@
+//! The flags of `touchmark build`, by what they are about.
+
+pub(super) mod evidence;
+pub(super) mod progress;
+pub(super) mod result;
+pub(super) mod source;
+pub(super) mod steps;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use self::{
+    evidence::EvidenceArgs, progress::ProgressArgs, result::ResultArgs, source::SourceArgs,
+    steps::StepArgs,
+};
+
+/// Build an image from a Dockerfile.
+///
+/// Each step runs on a rootless containerd that starts by itself, as a user that is neither you nor
+/// root, and reaches only allowlisted mirrors. The last stage is hardened, and is pushed together with
+/// its signed SBOM, its signed provenance and a signature before any tag points at it.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    /// Directory whose files COPY and ADD can reach
+    #[arg(value_name = "CONTEXT")]
+    pub(crate) context: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) steps: StepArgs,
+    #[command(flatten)]
+    pub(crate) result: ResultArgs,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+    #[command(flatten)]
+    pub(crate) progress: ProgressArgs,
+}

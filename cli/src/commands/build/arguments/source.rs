@@ -1,0 +1,29 @@
+//! What is built.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What is built.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Source")]
+pub(crate) struct SourceArgs {
+    /// Dockerfile [default: CONTEXT/Dockerfile]
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// Stage to build [default: the last]
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) target: Option<String>,
+    /// Value of an ARG; without `=VALUE` it is taken from the environment
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) build_arg: Vec<String>,
+    /// Platform of the image [default: this machine's]
+    #[arg(long, value_name = "OS/ARCH")]
+    pub(crate) platform: Option<String>,
+    /// Ask registries for newer base images (touchmark always does)
+    #[arg(long)]
+    pub(crate) pull: bool,
+    /// Policy file [default: touchmark.toml beside the Dockerfile, else in the context]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) policy: Option<PathBuf>,
+}
