@@ -82,6 +82,8 @@ targets! {
     bundle: 200,
     dockerfile: 1500,
     expansion: 6000,
+    flags: 2000,
+    mount: 2000,
     ignore: 6000,
     image: 400,
     key: 1000,
