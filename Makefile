@@ -28,7 +28,7 @@ unit: ## unit, golden, doc and architecture tests: no worker, no network
 
 e2e: ## end-to-end tests with the real binary, worker and registry
 	$(CARGO) build --locked --package touchmark
-	$(CARGO) test --package touchmark-tests --locked --test e2e
+	$(CARGO) test --package touchmark-tests --locked --test e2e --test differential
 
 fuzz: ## every reader of outside bytes for a minute each (FUZZ_SECONDS=60); not part of the tests
 	scripts/fuzz

@@ -4,6 +4,8 @@
 //! stagehand [--as USER] with-registry PROGRAM ARGS…   runs PROGRAM with REGISTRY=127.0.0.1:PORT, then stops the registry
 //! stagehand push-base TAR HOST REPOSITORY:TAG         pushes a root file system as an image
 //! stagehand tamper HOST REPOSITORY:TAG NEW-TAG        an attacker's copy: other configuration, the old statements
+//! stagehand record-peer [PART-OF-A-NAME]              builds the differential cases with the Docker command line that
+//!                                                     TOUCHMARK_PEER holds, and keeps what comes out
 //! ```
 #![allow(
     clippy::unwrap_used,
@@ -23,8 +25,10 @@ use serde_json::{Value, json};
 use touchmark_tests::{
     account::Account,
     client::Client,
+    differential::{bases, case::Case, peer::Peer},
     image::{Image, MANIFEST},
     registry::Registry,
+    repository,
 };
 
 fn main() -> ExitCode {
@@ -34,6 +38,8 @@ fn main() -> ExitCode {
         ["--as", user, "with-registry", program @ ..] => with_registry(Some(user), program),
         ["with-registry", program @ ..] => with_registry(None, program),
         ["push-base", tar, host, image] => push_base(tar, host, image),
+        ["record-peer"] => record_peer(""),
+        ["record-peer", filter] => record_peer(filter),
         ["tamper", host, image, tag] => tamper(host, image, tag),
         _ => panic!("usage: see tests/stagehand/main.rs"),
     }
@@ -67,6 +73,26 @@ fn push_base(tar: &str, host: &str, image: &str) -> ExitCode {
     let digest = base.push(&Client::new(host), repository, tag);
     println!("pushed {host}/{image}@{digest}");
     ExitCode::SUCCESS
+}
+
+/// Builds every case whose name holds `filter` with Docker.
+fn record_peer(filter: &str) -> ExitCode {
+    let command = env::var("TOUCHMARK_PEER").expect("TOUCHMARK_PEER='docker' or what starts it");
+    let (peer, registry) = (Peer::new(&command), bases::registry_on(peer_port()));
+    peer.take_bases(&registry);
+    fs::write(repository().join("tests/differential/peer.txt"), peer.version() + "\n")
+        .expect("the checkout");
+    for case in Case::all(filter) {
+        let work = tempfile::Builder::new().prefix("tm-peer-").tempdir_in("/tmp").expect("/tmp");
+        case.keep(&peer.build(&case, work.path(), &registry.host()));
+        println!("recorded {}", case.title());
+    }
+    ExitCode::SUCCESS
+}
+
+/// The port of the bases' registry, when the peer may only reach certain ones.
+fn peer_port() -> Option<u16> {
+    env::var("TOUCHMARK_PEER_PORT").ok().map(|port| port.parse().expect("a port"))
 }
 
 /// What somebody who may write to the registry, but has no key, can do best: change the configuration so that the

@@ -10,6 +10,7 @@
 //! - [`tarball`], [`image`], [`base`]: tars (hostile ones too), images, and the two base images
 //! - [`blobs`]: every blob of a pushed image, unpacked one by one
 //! - [`referrers`]: the statements beside an image
+//! - [`differential`]: cases that are compared with what Docker's BuildKit made of them
 //! - [`example`]: `examples/hello`, built and pushed once, for all tests that look at the result
 //!
 //! Deliberately absent: any code of touchmark itself. What these tests believe, they found out on their own.
@@ -25,6 +26,7 @@ pub mod base;
 pub mod blobs;
 pub mod cache;
 pub mod client;
+pub mod differential;
 pub mod example;
 pub mod home;
 pub mod http;

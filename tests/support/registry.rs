@@ -41,6 +41,15 @@ impl Registry {
         )
     }
 
+    /// Starts an empty one on this port.
+    #[must_use]
+    pub fn empty_on(port: u16) -> Self {
+        let dir = tempfile::tempdir_in("/tmp").expect("a directory in /tmp");
+        let mut child = spawn(dir.path(), port);
+        assert!(wait_until_up(&mut child, port), "port {port} is taken");
+        Self { child, client: Client::new(&format!("127.0.0.1:{port}")), dir }
+    }
+
     /// Starts one whose storage begins as a copy of `storage`, another registry's [`Registry::storage`].
     #[must_use]
     pub fn from_storage(storage: &Path) -> Self {
