@@ -1,46 +1,48 @@
-//! The whole story of a build, one line per stage.
+//! The whole story of a build, one line per stage: `plan` says for each platform what there is to do,
+//! `platform` makes an image of what was done, `statements` gathers the images and signs what is said.
+
+mod plan;
+mod platform;
+mod statements;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures::future::try_join_all;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
-use touchmark_attest::{predicate::hardening::HardeningReport, sign::Signer};
+use touchmark_attest::sign::Signer;
 
+use self::{
+    plan::{PlatformPlan, plan},
+    platform::Run,
+};
 use crate::{
-    attestations::{AttestError, Predicates, kept::sign_or_keep},
+    attestations::AttestError,
     base_trust::{BaseTrust, BaseTrustError},
     dockerfile::{Diagnostic, Dockerfile},
-    export::{self, ExportError, Outputs, artifact::Artifact},
-    graph::{self, BaseImage, BuildGraph, BuildOptions, ConfigLines},
+    export::{self, ExportError, Outputs, release::Release},
+    graph::{self, BuildGraph, BuildOptions, ConfigLines},
     harden::{HardenError, HardenOptions},
-    image::{
-        Sealed,
-        assemble::assemble,
-        described::{DescribeError, Description, describe},
-        hardened::harden,
-    },
-    provenance::{self, ContextRecord, Facts, Parameters, ProvenanceError},
-    sbom::fetched::fetched,
+    image::described::DescribeError,
+    oci::platform::Platform,
+    provenance::{ContextRecord, Parameters, ProvenanceError},
     solver::{
         SolveOptions, Solver,
         error::SolveError,
         event::{Event, Observer},
         host::Host,
     },
-    source::{
-        context::Context,
-        error::SourceError,
-        git::GitState,
-        image::{ImageSourceError, ResolvedImages, resolve_images},
-    },
+    source::{context::Context, error::SourceError, git::GitState, image::ImageSourceError},
 };
 
 /// What is to be built, and what becomes of it.
 pub struct BuildRequest {
     /// The Dockerfile's text.
     pub source: String,
-    /// Target, arguments, platform.
+    /// Target, arguments and labels; the platform is one of `platforms`.
     pub options: BuildOptions,
+    /// The platforms to build for, each once, in this order. One makes an image, several an image index.
+    pub platforms: Vec<Platform>,
     /// Where COPY and ADD take files from.
     pub context: Arc<Context>,
     /// The commit of the context, where it is a git work tree.
@@ -70,12 +72,8 @@ pub struct BuildRequest {
 /// What was built.
 #[derive(Debug)]
 pub struct Build {
-    /// The image.
-    pub image: Sealed,
-    /// What stands beside it: one signed bundle per statement.
-    pub artifacts: Vec<Artifact>,
-    /// What hardening changed.
-    pub hardening: HardeningReport,
+    /// The image, or the images of all platforms, with what stands beside them.
+    pub release: Release,
 }
 
 /// Why there is no image. The roof's one error: each room keeps its own below.
@@ -84,16 +82,18 @@ pub struct Build {
 pub enum BuildError {
     #[error("the Dockerfile has {} fault(s)", .0.len())]
     Dockerfile(Vec<Diagnostic>),
+    #[error("there is no platform to build for")]
+    NoPlatform,
     #[error(transparent)]
-    Image(#[from] ImageSourceError),
+    Image(Box<ImageSourceError>),
     #[error(transparent)]
-    BaseTrust(#[from] BaseTrustError),
+    BaseTrust(Box<BaseTrustError>),
     #[error(transparent)]
     Context(#[from] SourceError),
     #[error(transparent)]
     Solve(#[from] Arc<SolveError>),
     #[error("{error}")]
-    Harden { error: HardenError, lines: ConfigLines },
+    Harden { error: Box<HardenError>, lines: Box<ConfigLines> },
     #[error(transparent)]
     Describe(#[from] DescribeError),
     #[error(transparent)]
@@ -108,6 +108,18 @@ pub enum BuildError {
     Task(#[from] tokio::task::JoinError),
 }
 
+impl From<ImageSourceError> for BuildError {
+    fn from(error: ImageSourceError) -> Self {
+        Self::Image(Box::new(error))
+    }
+}
+
+impl From<BaseTrustError> for BuildError {
+    fn from(error: BaseTrustError) -> Self {
+        Self::BaseTrust(Box::new(error))
+    }
+}
+
 /// Builds, hardens, describes, signs and publishes. Everything is where it belongs before a tag moves.
 ///
 /// # Errors
@@ -119,11 +131,8 @@ pub async fn build(
     cancel: &CancellationToken,
 ) -> Result<Build, BuildError> {
     let dockerfile = Dockerfile::parse(&request.source).map_err(BuildError::Dockerfile)?;
-    let images = base_images(&dockerfile, request, host).await?;
-    let graph = graph::lower(&dockerfile, &request.options, &images.configs())
-        .map_err(BuildError::Dockerfile)?;
-    graph.warnings.iter().for_each(|doubt| observer.event(Event::Doubt(doubt)));
-    unused(&request.options, &graph, observer.as_ref());
+    let (plans, images) = plan(&dockerfile, request, host).await?;
+    doubts(request, &plans, observer.as_ref());
     let solver = Solver::new(
         host.clone(),
         request.solve.clone(),
@@ -131,88 +140,38 @@ pub async fn build(
         observer.clone(),
         cancel.clone(),
     );
-    let solved = solver.solve(&graph, &images).await?;
+    let graphs: Vec<&BuildGraph> = plans.iter().map(|plan| &plan.graph).collect();
+    let solution = solver.solve(&graphs, &images).await?;
     let context = solver.context_digest().await?;
-    let image = assemble(&graph.target, &solved, &host.chains, request.solve.epoch)
-        .await
-        .map_err(Arc::new)?;
-    let lines = || graph.target.lines.clone();
-    let options =
-        HardenOptions { inherited_cmd: graph.target.lines.cmd.is_none(), ..request.harden.clone() };
-    let hardened = harden(image, &options, &host.content, &host.cache)
-        .await
-        .map_err(|error| BuildError::Harden { error, lines: lines() })?;
-    let sealed = hardened.image.seal()?;
-    let sbom = match request.sbom {
-        true => {
-            let description = Description {
-                name: request.outputs.name().unwrap_or_else(|| "image".into()),
-                diff_ids: hardened.image.config.rootfs.diff_ids.clone(),
-                epoch: request.solve.epoch,
-                fetched: fetched(solved.requests()),
-            };
-            Some(describe(&sealed, description, &host.content, &host.cache).await?)
+    let context = ContextRecord { digest: context, git: request.git.clone() };
+    let run = Run { request, host, context, finished: OffsetDateTime::now_utc() };
+    let each = plans.iter().zip(&solution.platforms);
+    let made = try_join_all(each.map(|(plan, solved)| run.image(plan, solved))).await?;
+    let release = run.release(&plans, &solution, made)?;
+    export::export(&release, &request.outputs, host, observer.as_ref()).await?;
+    Ok(Build { release })
+}
+
+/// What is doubtful on any platform, once.
+fn doubts(request: &BuildRequest, plans: &[PlatformPlan], observer: &dyn Observer) {
+    let mut told = Vec::new();
+    for warning in plans.iter().flat_map(|plan| &plan.graph.warnings) {
+        if !told.contains(&warning) {
+            observer.event(Event::Doubt(warning));
+            told.push(warning);
         }
-        false => None,
-    };
-    let parameters =
-        Parameters { build_args: graph.used_args.clone(), ..request.parameters.clone() };
-    let facts = Facts {
-        parameters: &parameters,
-        images: images.iter().collect(),
-        context: &ContextRecord { digest: context, git: request.git.clone() },
-        solved: &solved,
-        hardening: &serde_json::to_vec(&hardened.report)?,
-        invocation: request.invocation.clone(),
-        finished: OffsetDateTime::now_utc(),
-        versions: request.versions.clone(),
-    };
-    let provenance = request.provenance.then(|| provenance::provenance(&facts)).transpose()?;
-    let predicates = Predicates { provenance, sbom, hardening: hardened.report };
-    let artifacts = match &request.signer {
-        Some(signer) => sign_or_keep(
-            &sealed.descriptor,
-            request.outputs.name().as_deref(),
-            &predicates,
-            signer.as_ref(),
-            (&host.cache, solved.ran()),
-        )?,
-        None => Vec::new(),
-    };
-    export::export(&sealed, &artifacts, &request.outputs, host, observer.as_ref()).await?;
-    Ok(Build { image: sealed, artifacts, hardening: predicates.hardening })
+    }
+    unused(&request.options, plans, observer);
 }
 
 /// Names the build arguments that no ARG took: mostly a typing error.
-fn unused(options: &BuildOptions, graph: &BuildGraph, observer: &dyn Observer) {
+fn unused(options: &BuildOptions, plans: &[PlatformPlan], observer: &dyn Observer) {
     let given = options.build_args.iter().filter(|(_, value)| value.is_some());
     let given = given.filter(|(name, _)| !graph::options::is_proxy(name));
-    for (name, _) in given.filter(|(name, _)| !graph.used_args.contains_key(*name)) {
+    let used = |name: &String| plans.iter().any(|plan| plan.graph.used_args.contains_key(name));
+    for (name, _) in given.filter(|(name, _)| !used(name)) {
         observer.event(Event::Warning(&format!(
             "the build argument '{name}' is not used: no ARG of what is built takes it"
         )));
-    }
-}
-
-/// Every image that the target needs. The ONBUILD triggers of one base can name more, so it goes on until
-/// nothing new comes up.
-async fn base_images(
-    dockerfile: &Dockerfile,
-    request: &BuildRequest,
-    host: &Host,
-) -> Result<ResolvedImages, BuildError> {
-    let mut images = ResolvedImages::default();
-    loop {
-        let wanted = graph::base_images_with(dockerfile, &request.options, &images.configs())
-            .map_err(BuildError::Dockerfile)?;
-        let missing: Vec<BaseImage> = wanted
-            .into_iter()
-            .filter(|image| images.get(&image.reference, &image.platform).is_none())
-            .collect();
-        if missing.is_empty() {
-            return Ok(images);
-        }
-        images.extend(resolve_images(&missing, &host.registry, &host.content).await?);
-        request.base_trust.check(&missing, &images, &host.registry).await?;
     }
 }

@@ -17,7 +17,7 @@ use touchmark_attest::{
 use crate::{
     egress::RequestRecord,
     graph::Origin,
-    oci::digest::Digest,
+    oci::{descriptor::Descriptor, digest::Digest, platform::Platform},
     solver::Solved,
     source::{git::GitState, image::ResolvedImage},
 };
@@ -42,7 +42,7 @@ pub struct Parameters {
     pub build_args: BTreeMap<String, String>,
     /// `--label`.
     pub labels: BTreeMap<String, String>,
-    /// `os/architecture`.
+    /// `os/architecture[/variant]`; those of an index, separated by commas.
     pub platform: String,
     /// Level of hardening.
     pub harden: String,
@@ -63,19 +63,32 @@ pub struct ContextRecord {
     pub git: Option<GitState>,
 }
 
+/// What an image, or the images of an index, were made from.
+#[derive(Debug)]
+pub struct Materials<'a> {
+    /// Base images.
+    pub images: Vec<&'a ResolvedImage>,
+    /// The steps.
+    pub solved: &'a Solved,
+}
+
+/// The predicate.
+pub type Predicate = Provenance;
+
+/// Something that came out beside the image.
+pub type Byproduct = ResourceDescriptor;
+
 /// Everything a provenance is made from.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// What was asked for.
     pub parameters: &'a Parameters,
-    /// Base images.
-    pub images: Vec<&'a ResolvedImage>,
+    /// What went in beside the context.
+    pub materials: Materials<'a>,
     /// The context.
     pub context: &'a ContextRecord,
-    /// The steps.
-    pub solved: &'a Solved,
-    /// The hardening report as JSON.
-    pub hardening: &'a [u8],
+    /// What came out beside the image.
+    pub byproducts: Vec<Byproduct>,
     /// Names this run.
     pub invocation: String,
     /// When the build ended.
@@ -99,16 +112,17 @@ pub enum ProvenanceError {
 ///
 /// # Errors
 /// See [`ProvenanceError`].
-pub fn provenance(facts: &Facts<'_>) -> Result<Provenance, ProvenanceError> {
+pub fn provenance(facts: Facts<'_>) -> Result<Predicate, ProvenanceError> {
     let mut dependencies = Vec::new();
-    for image in &facts.images {
+    let Materials { images, solved } = facts.materials;
+    for image in images {
         dependencies.push(base_image(image)?);
     }
     dependencies.push(context(facts.context)?);
-    let fetched = fetched(facts.solved)?;
+    let fetched = fetched(solved)?;
     let complete = fetched.iter().all(|dependency| dependency.incomplete().is_none());
     // What a cache mount brought in from earlier builds, nobody recorded.
-    let caches = facts.solved.caches();
+    let caches = solved.caches();
     let hermetic = complete && caches.is_empty();
     dependencies.extend(fetched);
     let parameters = facts.parameters;
@@ -127,22 +141,43 @@ pub fn provenance(facts: &Facts<'_>) -> Result<Provenance, ProvenanceError> {
         run_details: RunDetails {
             builder: Builder {
                 id: if offline { BUILDER_ID_OFFLINE } else { BUILDER_ID }.into(),
-                version: facts.versions.clone(),
+                version: facts.versions,
                 ..Builder::default()
             },
             metadata: Some(Metadata {
-                invocation_id: facts.invocation.clone(),
-                started_on: Some(Timestamp::from_unix(facts.solved.started.unix_timestamp())?),
+                invocation_id: facts.invocation,
+                started_on: Some(Timestamp::from_unix(solved.started.unix_timestamp())?),
                 finished_on: Some(Timestamp::from_unix(facts.finished.unix_timestamp())?),
             }),
-            byproducts: vec![ResourceDescriptor {
-                name: "hardening-report".into(),
-                uri: hardening::PREDICATE_TYPE.into(),
-                digest: DigestSet::sha256(&Digest::of(facts.hardening).hex())?,
-                media_type: "application/json".into(),
-                ..ResourceDescriptor::default()
-            }],
+            byproducts: facts.byproducts,
         },
+    })
+}
+
+/// The hardening report, given as JSON, as a byproduct of the image.
+///
+/// # Errors
+/// Never for these digests.
+pub fn hardening_report(report: &[u8]) -> Result<Byproduct, ProvenanceError> {
+    Ok(ResourceDescriptor {
+        name: "hardening-report".into(),
+        uri: hardening::PREDICATE_TYPE.into(),
+        digest: DigestSet::sha256(&Digest::of(report).hex())?,
+        media_type: "application/json".into(),
+        ..ResourceDescriptor::default()
+    })
+}
+
+/// The image of one platform as a byproduct of the index that lists it.
+///
+/// # Errors
+/// Never for these digests.
+pub fn manifest(platform: &Platform, image: &Descriptor) -> Result<Byproduct, ProvenanceError> {
+    Ok(ResourceDescriptor {
+        name: platform.to_string(),
+        digest: DigestSet::sha256(&image.digest.hex())?,
+        media_type: image.media_type.clone(),
+        ..ResourceDescriptor::default()
     })
 }
 
@@ -229,7 +264,7 @@ fn fetched_file(
     };
     let mut annotations = BTreeMap::from([
         ("line".to_owned(), Value::from(origin.span.first_line)),
-        ("stage".to_owned(), Value::from(origin.stage.clone())),
+        ("stage".to_owned(), Value::from(origin.stage_name())),
         ("size".to_owned(), Value::from(request.size)),
     ]);
     if !complete {

@@ -26,8 +26,8 @@ pub struct Predicates {
     pub provenance: Option<slsa::Provenance>,
     /// SPDX 2.3 document, JSON.
     pub sbom: Option<Vec<u8>>,
-    /// What hardening changed.
-    pub hardening: hardening::HardeningReport,
+    /// What hardening changed; an index has no report of its own.
+    pub hardening: Option<hardening::HardeningReport>,
 }
 
 /// Why there are no signed statements.
@@ -74,7 +74,9 @@ pub fn sign(
     }
     if let Some(provenance) = &predicates.provenance {
         artifacts.push(attach(slsa::PREDICATE_TYPE, provenance)?);
-        artifacts.push(attach(hardening::PREDICATE_TYPE, &predicates.hardening)?);
+        if let Some(report) = &predicates.hardening {
+            artifacts.push(attach(hardening::PREDICATE_TYPE, report)?);
+        }
     }
     debug_assert_eq!(BUNDLE_TYPE, touchmark_attest::bundle::MEDIA_TYPE);
     Ok(artifacts)

@@ -20,7 +20,7 @@ pub enum MountType {
 }
 
 /// How a cache is shared between steps that run at the same time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Sharing {
     /// All write at once.
     #[default]

@@ -38,7 +38,7 @@ pub struct RunMount {
 }
 
 /// `--network`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Network {
     /// What the build gives to a step.
     #[default]
@@ -50,7 +50,7 @@ pub enum Network {
 }
 
 /// `--security`
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Security {
     /// Default capabilities and system call filter.
     #[default]

@@ -1,4 +1,5 @@
-//! Where an image goes: `artifact` (a signed statement as a referrer), `publish` (to a registry),
+//! Where an image goes: `artifact` (a signed statement as a referrer), `release` (all that is published
+//! at once), `publish` (to a registry),
 //! and OCI layouts (image-spec, image-layout.md), as directories and as tar archives: `layout_error` ←
 //! `layout_archive`, `layout_address` ← `layout` (reading) ← `layout_writer`.
 
@@ -9,12 +10,12 @@ pub mod layout_archive;
 pub mod layout_error;
 pub mod layout_writer;
 mod publish;
+pub mod release;
 
 use std::path::PathBuf;
 
 use crate::{
     content::{error::ContentError, store::ContentStore},
-    image::Sealed,
     oci::{descriptor::Descriptor, reference::Reference},
     registry::error::RegistryError,
     solver::{
@@ -22,9 +23,9 @@ use crate::{
         host::Host,
     },
 };
-use artifact::Artifact;
 use layout_error::LayoutError;
 use layout_writer::{LayoutImage, write_archive_file, write_directory};
+use release::Release;
 
 /// Where a build's result goes.
 #[derive(Debug, Clone, Default)]
@@ -82,46 +83,40 @@ impl ExportError {
     }
 }
 
-/// Brings the image with everything said about it to every place that was asked for.
+/// Brings the image, or the images of all platforms, with everything said about it to every place that was asked for.
 ///
 /// # Errors
 /// The first place that does not take it; no tag was moved and no layout is half written there.
 pub async fn export(
-    image: &Sealed,
-    artifacts: &[Artifact],
+    release: &Release,
     outputs: &Outputs,
     host: &Host,
     observer: &dyn Observer,
 ) -> Result<(), ExportError> {
     for layout in &outputs.layouts {
         observer.event(Event::Activity(&format!("writing {}", layout.path.display())));
-        write(image, artifacts, &outputs.tags, layout, &host.content)?;
+        write(release, &outputs.tags, layout, &host.content)?;
     }
     if outputs.push {
         for tag in &outputs.tags {
             observer.event(Event::Activity(&format!("pushing {tag}")));
         }
-        publish::publish(image, artifacts, &outputs.tags, &host.registry, &host.content).await?;
+        publish::publish(release, &outputs.tags, &host.registry, &host.content).await?;
     }
     Ok(())
 }
 
 fn write(
-    image: &Sealed,
-    artifacts: &[Artifact],
+    release: &Release,
     names: &[Reference],
     layout: &LayoutOutput,
     content: &ContentStore,
 ) -> Result<(), ExportError> {
-    for bytes in [&image.config, &image.manifest]
-        .into_iter()
-        .chain(artifacts.iter().flat_map(|artifact| [&artifact.bundle, &artifact.manifest]))
-    {
+    for bytes in release.documents() {
         content.put(bytes)?;
     }
-    content.put(artifact::EMPTY_JSON)?;
-    let referrers: Vec<Descriptor> = artifacts.iter().map(|one| one.entry.clone()).collect();
-    let whole = LayoutImage { image: &image.descriptor, names, referrers: &referrers };
+    let referrers: Vec<Descriptor> = release.artifacts().map(|one| one.entry.clone()).collect();
+    let whole = LayoutImage { image: release.descriptor(), names, referrers: &referrers };
     match layout.archive {
         true => write_archive_file(content, whole, &layout.path)?,
         false => write_directory(content, whole, &layout.path)?,

@@ -1,6 +1,6 @@
-//! An image with everything said about it goes to a registry. Order is the point: blobs, the manifest by
-//! digest, every statement and its entry in the list of referrers, and only then the tags. Who pulls by
-//! tag finds all of it or the old image.
+//! An image with everything said about it goes to a registry. Order is the point: of each platform the
+//! blobs, the manifest by digest, every statement and its entry in the list of referrers; then the index
+//! with its statements, and only then the tags. Who pulls by tag finds all of it or the old image.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::{
     ExportError,
     artifact::{Artifact, EMPTY_JSON},
+    release::Release,
 };
 use crate::{
     content::store::ContentStore,
@@ -20,30 +21,38 @@ use crate::{
 /// Uploads at the same time.
 const PARALLEL: usize = 4;
 
-/// Pushes `image` with its artifacts under every tag.
+/// Pushes everything of `release` under every tag.
 ///
 /// # Errors
 /// The first upload that fails; then no tag was moved.
 pub(super) async fn publish(
-    image: &Sealed,
-    artifacts: &[Artifact],
+    release: &Release,
     tags: &[Reference],
     registry: &RegistryClient,
     content: &ContentStore,
 ) -> Result<(), ExportError> {
-    let mut repositories: BTreeMap<String, Vec<&Reference>> = BTreeMap::new();
+    let mut repositories: BTreeMap<String, &Reference> = BTreeMap::new();
     for tag in tags {
-        repositories.entry(tag.name()).or_default().push(tag);
+        repositories.entry(tag.name()).or_insert(tag);
     }
-    for tags in repositories.values() {
-        let target = tags[0].at(image.descriptor.digest);
-        blobs(image, &target, registry, content).await?;
-        registry.push_manifest(&target, &image.descriptor.media_type, &image.manifest).await?;
-        statements(artifacts, &target, image, registry).await?;
+    let (top, document) = (release.descriptor(), release.document());
+    for name in repositories.values() {
+        for one in release.images() {
+            let image = &one.image;
+            let target = name.at(image.descriptor.digest);
+            blobs(image, &target, registry, content).await?;
+            registry.push_manifest(&target, &image.descriptor.media_type, &image.manifest).await?;
+            statements(&one.artifacts, &target, &image.descriptor, registry).await?;
+        }
+        if let Some(index) = release.index() {
+            let target = name.at(top.digest);
+            registry.push_manifest(&target, &top.media_type, document).await?;
+            statements(&index.artifacts, &target, top, registry).await?;
+        }
     }
     for tag in tags {
         let named = tag.tagged(tag.tag().unwrap_or("latest"));
-        registry.push_manifest(&named, &image.descriptor.media_type, &image.manifest).await?;
+        registry.push_manifest(&named, &top.media_type, document).await?;
     }
     Ok(())
 }
@@ -67,7 +76,7 @@ async fn blobs(
 async fn statements(
     artifacts: &[Artifact],
     target: &Reference,
-    image: &Sealed,
+    subject: &Descriptor,
     registry: &RegistryClient,
 ) -> Result<(), ExportError> {
     if artifacts.is_empty() {
@@ -80,7 +89,7 @@ async fn statements(
         registry.push_manifest(&place, media_type::MANIFEST, &artifact.manifest).await?;
     }
     let entries: Vec<Descriptor> = artifacts.iter().map(|one| one.entry.clone()).collect();
-    registry.add_referrers(target, image.descriptor.digest, &entries).await?;
+    registry.add_referrers(target, subject.digest, &entries).await?;
     Ok(())
 }
 

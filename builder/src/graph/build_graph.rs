@@ -39,7 +39,8 @@ pub struct Vertex {
 pub struct Origin {
     /// Its lines.
     pub span: Span,
-    /// The stage's name, else `stage-N`.
+    /// The stage's name, else `stage-N`; behind the platform where several are built for, as
+    /// `linux/arm64 build`.
     pub stage: String,
     /// Which operation of the stage, counted from 1; 0 for `scratch`, which is no step, and for an
     /// image that is only copied from.
@@ -48,6 +49,15 @@ pub struct Origin {
     pub steps: usize,
     /// The instruction in one line, with its variables, as a progress display shows it.
     pub text: String,
+}
+
+impl Origin {
+    /// The stage's name alone.
+    #[must_use]
+    pub fn stage_name(&self) -> &str {
+        // No name has a blank.
+        self.stage.rsplit(' ').next().unwrap_or_default()
+    }
 }
 
 /// The image that the build ends in.

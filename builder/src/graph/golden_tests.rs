@@ -9,7 +9,8 @@ use crate::{
     oci::config::{ContainerConfig, History, ImageConfig},
 };
 
-/// One option a line: `target=`, `arg=`, `context=`, `label=`, `platform=`, `no-network`.
+/// One option a line: `target=`, `arg=`, `context=`, `label=`, `platform=`,
+/// `several-platforms`, `no-network`.
 pub(super) fn options(text: &str) -> BuildOptions {
     let mut options = BuildOptions::new("linux/amd64".parse().unwrap());
     for line in text.lines() {
@@ -27,6 +28,7 @@ pub(super) fn options(text: &str) -> BuildOptions {
                 options.platform = value.parse().unwrap();
                 options.platform_given = true;
             }
+            "several-platforms" => options.several_platforms = true,
             "no-network" => options.no_network = true,
             _ => panic!("{line}"),
         }

@@ -2,17 +2,18 @@
 //! its last one becomes. BuildKit's semantics; no input or output.
 //!
 //! In reading order: [`options`] is what the caller wants; [`operation`] and [`build_graph`] are what
-//! comes out; `variables` and `platforms` give values; `plan` finds which stage builds on which and which
-//! of them the target needs; `lower` walks their instructions, one file per family.
+//! comes out; `variables` gives values; `plan` finds which stage builds on which and which
+//! of them the target needs; `lower` walks their instructions, one file per family; [`merge`] joins the
+//! graphs of several platforms.
 //!
 //! Absent: digests, caches and anything else that depends on what a source holds today.
 
 pub mod build_graph;
 mod lower;
+pub mod merge;
 pub mod operation;
 pub mod options;
 mod plan;
-mod platforms;
 mod variables;
 
 pub use self::{

@@ -9,7 +9,7 @@ pub use crate::dockerfile::{
 };
 
 /// One operation; its result is a file system.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Op {
     /// The empty file system.
     Scratch,
@@ -26,6 +26,35 @@ pub enum Op {
 }
 
 impl Op {
+    /// The same operation on other inputs: each is replaced by what `other` gives for it.
+    #[must_use]
+    pub fn with_inputs(mut self, other: impl Fn(VertexId) -> VertexId) -> Self {
+        let replace = |from: &mut CopyFrom| {
+            if let CopyFrom::Vertex(id) = from {
+                *id = other(*id);
+            }
+        };
+        match &mut self {
+            Op::Scratch | Op::Image(_) | Op::Named(_) => {}
+            Op::Mkdir(op) => op.base = other(op.base),
+            Op::Copy(op) => {
+                op.base = other(op.base);
+                replace(&mut op.from);
+            }
+            Op::Run(op) => {
+                op.base = other(op.base);
+                for mount in &mut op.mounts {
+                    match &mut mount.kind {
+                        MountKind::Bind { from, .. } => replace(from),
+                        MountKind::Cache { from, .. } => from.iter_mut().for_each(replace),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        self
+    }
+
     /// The vertices this one needs, its base first.
     #[must_use]
     pub fn inputs(&self) -> Vec<VertexId> {
@@ -46,7 +75,7 @@ impl Op {
 }
 
 /// An image from a registry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImageOp {
     /// Which; it has a tag or a digest.
     pub reference: Reference,
@@ -55,7 +84,7 @@ pub struct ImageOp {
 }
 
 /// A named context as a file system.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamedOp {
     /// The context's name as the user wrote it.
     pub name: String,
@@ -64,7 +93,7 @@ pub struct NamedOp {
 }
 
 /// A process that runs on a file system.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RunOp {
     /// Its file system.
     pub base: VertexId,
@@ -94,7 +123,7 @@ pub struct RunOp {
 }
 
 /// A file given in the Dockerfile.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct InlineFile {
     /// Its name.
     pub name: String,
@@ -105,7 +134,7 @@ pub struct InlineFile {
 }
 
 /// Something mounted into a RUN step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mount {
     /// Absolute path; empty for a secret that is only an environment variable, and for an SSH socket
     /// whose place the executor chooses.
@@ -117,7 +146,7 @@ pub struct Mount {
 }
 
 /// The kinds of mounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MountKind {
     /// A directory or file.
     Bind {
@@ -179,7 +208,7 @@ pub enum MountKind {
 }
 
 /// COPY or ADD. A source is taken, in this order: `sources`, `remote`, `inline`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CopyOp {
     /// What is copied onto.
     pub base: VertexId,
@@ -214,7 +243,7 @@ pub struct CopyOp {
 }
 
 /// Where files come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CopyFrom {
     /// The build context.
     Context,
@@ -236,7 +265,7 @@ impl CopyFrom {
 }
 
 /// A directory with its parents, mode 0755, where they are missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MkdirOp {
     /// Where.
     pub base: VertexId,

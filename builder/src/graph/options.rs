@@ -20,6 +20,8 @@ pub struct BuildOptions {
     /// Did the user ask for [`Self::platform`]? If so it is written into the image's configuration, else
     /// the base image's stays.
     pub platform_given: bool,
+    /// Is it one of several? Then each step says for which one it is.
+    pub several_platforms: bool,
     /// The platform that builds.
     pub build_platform: Platform,
     /// The names of `--build-context`, as the user wrote them.
@@ -40,6 +42,7 @@ impl BuildOptions {
             build_platform: platform.clone(),
             platform,
             platform_given: false,
+            several_platforms: false,
             named_contexts: BTreeSet::new(),
             labels: BTreeMap::new(),
             no_network: false,

@@ -1,9 +1,11 @@
 //! From solved layers to an image: `assemble` joins layers, configuration and history; `hardened` hands
-//! it to the rules and remembers the outcome; `described` takes its inventory; `Image::seal` fixes the bytes.
+//! it to the rules and remembers the outcome; `described` takes its inventory; `Image::seal` fixes the bytes;
+//! `index` gathers the images of several platforms.
 
 pub mod assemble;
 pub mod described;
 pub mod hardened;
+pub mod index;
 
 use serde::{Deserialize, Serialize};
 

@@ -35,18 +35,71 @@ impl Platform {
         Self { architecture: architecture.into(), os: "linux".into(), variant: None }
     }
 
-    /// Can an image made for `offered` stand for this platform? The variant counts only where both
-    /// name one.
+    /// Reads what people write: `os/architecture[/variant]`, an operating system alone or an architecture
+    /// alone, in the usual form (see [`Self::usual`]). What is not named is that of `build`.
+    #[must_use]
+    pub fn specified(text: &str, build: &Platform) -> Option<Self> {
+        let lower = text.to_ascii_lowercase();
+        let platform = match lower.as_str() {
+            "linux" | "windows" | "darwin" | "freebsd" => Platform { os: lower, ..build.clone() },
+            alone if ARCHITECTURES.contains(&alone) => format!("linux/{alone}").parse().ok()?,
+            full => full.parse().ok()?,
+        };
+        Some(platform.usual())
+    }
+
+    /// The same platform under its usual name: `x86_64` is `amd64`, `arm` is `arm/v7`, and the variants
+    /// that go without saying are left out (`arm64/v8`, `amd64/v1`).
+    #[must_use]
+    pub fn usual(mut self) -> Self {
+        let architecture = match self.architecture.as_str() {
+            "x86_64" | "x86-64" => "amd64",
+            "aarch64" => "arm64",
+            "i386" => "386",
+            "armhf" => {
+                self.variant = Some("v7".into());
+                "arm"
+            }
+            "armel" => {
+                self.variant = Some("v6".into());
+                "arm"
+            }
+            other => other,
+        };
+        self.architecture = architecture.into();
+        match (self.architecture.as_str(), self.variant.as_deref()) {
+            ("arm64", Some("v8" | "8")) | ("amd64", Some("v1")) | ("386", Some(_)) => {
+                self.variant = None;
+            }
+            ("arm", None) => self.variant = Some("v7".into()),
+            ("arm", Some(digit @ ("5" | "6" | "7" | "8"))) => {
+                self.variant = Some(format!("v{digit}"));
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// Can a processor of this platform run programs of `offered` by itself? The variant counts only where
+    /// both name one.
     #[must_use]
     pub fn accepts(&self, offered: &Platform) -> bool {
         self.os == offered.os
-            && self.architecture == offered.architecture
-            && match (&self.variant, &offered.variant) {
-                (Some(wanted), Some(variant)) => wanted == variant,
-                _ => true,
+            && match (self.architecture.as_str(), offered.architecture.as_str()) {
+                ("amd64", "386") => true,
+                (own, other) => {
+                    let variants = self.variant.as_ref().zip(offered.variant.as_ref());
+                    own == other && variants.is_none_or(|(own, other)| own == other)
+                }
             }
     }
 }
+
+/// The architectures that may stand alone.
+const ARCHITECTURES: [&str; 17] = [
+    "amd64", "x86_64", "x86-64", "arm64", "aarch64", "arm", "armhf", "armel", "386", "i386",
+    "ppc64", "ppc64le", "s390x", "riscv64", "mips64le", "loong64", "wasm",
+];
 
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,5 +146,42 @@ mod tests {
         for text in ["linux", "linux/", "a/b/c/d"] {
             assert!(text.parse::<Platform>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn short_forms() {
+        let build = "linux/amd64".parse().unwrap();
+        let show =
+            |text: &str| Platform::specified(text, &build).map(|platform| platform.to_string());
+        for (text, usual) in [
+            ("linux/arm64/v8", "linux/arm64"),
+            ("arm", "linux/arm/v7"),
+            ("linux/arm/7", "linux/arm/v7"),
+            ("armhf", "linux/arm/v7"),
+            ("linux/arm/v6", "linux/arm/v6"),
+            ("linux", "linux/amd64"),
+            ("Linux/aarch64", "linux/arm64"),
+            ("x86_64", "linux/amd64"),
+            ("linux/i386", "linux/386"),
+            ("windows/amd64", "windows/amd64"),
+        ] {
+            assert_eq!(show(text).as_deref(), Some(usual), "{text}");
+        }
+        assert_eq!(show("toaster"), None);
+        assert_eq!(show("linux/"), None);
+    }
+
+    #[test]
+    fn a_processor_runs_its_own_and_its_predecessors_programs() {
+        let accepts = |own: &str, other: &str| {
+            own.parse::<Platform>().unwrap().accepts(&other.parse().unwrap())
+        };
+        assert!(accepts("linux/amd64", "linux/amd64"));
+        assert!(accepts("linux/amd64", "linux/386"));
+        assert!(!accepts("linux/386", "linux/amd64"));
+        assert!(!accepts("linux/amd64", "linux/arm64"));
+        assert!(!accepts("linux/amd64", "windows/amd64"));
+        assert!(accepts("linux/arm", "linux/arm/v6"));
+        assert!(!accepts("linux/arm/v7", "linux/arm/v6"));
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     executor::ExecError,
     graph::Origin,
     layer::{pack::PackError, unpack::UnpackError},
-    oci::{digest::Digest, reference::Reference},
+    oci::{digest::Digest, platform::Platform, reference::Reference},
     registry::error::RegistryError,
     snapshot::{MountError, SnapshotError},
     source::error::SourceError,
@@ -55,6 +55,15 @@ pub enum SolveError {
         /// What to do instead.
         help: &'static str,
     },
+    /// A RUN step for a processor that this machine is not, and nothing stands in for it.
+    #[error(
+        "this step runs programs for {0}, and this machine is {machine} without an emulator for it\n\
+         help: install one: apt-get install qemu-user-static\n\
+         help: or cross-compile: FROM --platform=$BUILDPLATFORM for the stage that runs programs, and \
+         COPY --from it into a stage without RUN",
+        machine = Platform::host()
+    )]
+    NoEmulator(Platform),
     /// A secret that the Dockerfile requires was not given.
     #[error("the secret '{0}' was not given\nhelp: give it: --secret id={0},src=FILE")]
     NoSecret(String),

@@ -18,5 +18,5 @@ mod run;
 mod schedule;
 pub mod step_result;
 
-pub use record::{Solved, VertexResult};
+pub use record::{Solution, Solved, VertexResult};
 pub use schedule::{SolveOptions, Solver};

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::step_result::StepResult;
 use crate::{
     egress::RequestRecord,
-    graph::{Origin, VertexId},
+    graph::{BuildGraph, Origin, VertexId, merge::Merged},
     oci::digest::Digest,
 };
 
@@ -54,7 +54,38 @@ impl VertexResult {
     }
 }
 
-/// All results of a build, by vertex.
+/// The results of a build for several platforms.
+#[derive(Debug, Clone)]
+pub struct Solution {
+    /// Of each platform, in the order in which their graphs were given.
+    pub platforms: Vec<Solved>,
+    /// Of all of them together, each operation once. Its target is the first platform's.
+    pub whole: Solved,
+}
+
+impl Solution {
+    /// `results` are those of `merged`, which was made of `graphs`.
+    pub(super) fn new(
+        graphs: &[&BuildGraph],
+        merged: &Merged,
+        results: Vec<VertexResult>,
+        started: OffsetDateTime,
+    ) -> Self {
+        let platform = |(graph, places): (&&BuildGraph, &Vec<VertexId>)| Solved {
+            results: places.iter().map(|place| results[place.0].clone()).collect(),
+            origins: graph.vertices.iter().map(|vertex| vertex.origin.clone()).collect(),
+            target: graph.target.vertex,
+            started,
+        };
+        let platforms = graphs.iter().zip(&merged.places).map(platform).collect();
+        let origins = merged.vertices.iter().map(|vertex| vertex.origin.clone()).collect();
+        let target = graphs.first().zip(merged.places.first());
+        let target = target.map_or(VertexId(0), |(graph, places)| places[graph.target.vertex.0]);
+        Self { platforms, whole: Solved { results, origins, target, started } }
+    }
+}
+
+/// All results of a build for one platform, by vertex.
 #[derive(Debug, Clone)]
 pub struct Solved {
     pub(super) results: Vec<VertexResult>,

@@ -19,7 +19,7 @@ use crate::{
     egress::{RequestRecord, StepOrigin, StepTraffic},
     executor::{ExecRequest, ExtraMount, MountSource, OutputSink, ResolvedUser, StepNetns, Stream},
     graph::{InlineFile, NetworkMode, Origin, RunOp, Security},
-    oci::digest::Digest,
+    oci::{digest::Digest, platform::Platform},
     policy::{NetworkPolicy, mirror::Scheme, network::Decision},
     source::passwd,
 };
@@ -83,6 +83,9 @@ pub(super) async fn solve(
 
 /// Names what no step may do, and what this version cannot do.
 pub(super) fn refuse(op: &RunOp) -> Result<(), SolveError> {
+    if !Platform::host().accepts(&op.platform) {
+        return Err(SolveError::NoEmulator(op.platform.clone()));
+    }
     if op.network == NetworkMode::Host {
         return Err(SolveError::Forbidden {
             what: "RUN --network=host",

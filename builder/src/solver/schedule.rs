@@ -20,12 +20,15 @@ use super::{
     error::SolveError,
     event::{Event, Observer},
     host::Host,
-    record::{Solved, VertexResult},
+    record::{Solution, VertexResult},
     run,
     step_result::StepResult,
 };
 use crate::{
-    graph::{BuildGraph, Op, Origin, Vertex, VertexId},
+    graph::{
+        BuildGraph, Op, Origin, Vertex, VertexId,
+        merge::{Merged, merge},
+    },
     oci::{digest::Digest, reference::Reference},
     policy::NetworkPolicy,
     secret::SecretBytes,
@@ -83,34 +86,30 @@ impl Solver {
         Self { host, options, context, observer, stat_cache, cancel, images, slots }
     }
 
-    /// Executes what the target needs. The first failure cancels the steps that still run; each of them
-    /// is waited for, so that nothing is left behind.
+    /// Executes what the targets of all graphs need, each operation once. The first failure cancels the
+    /// steps that still run; each of them is waited for, so that nothing is left behind.
     ///
     /// # Errors
     /// The failure of a step.
     pub async fn solve(
         &self,
-        graph: &BuildGraph,
+        graphs: &[&BuildGraph],
         images: &ResolvedImages,
-    ) -> Result<Solved, Arc<SolveError>> {
-        refuse(graph)?;
+    ) -> Result<Solution, Arc<SolveError>> {
+        let merged = merge(graphs);
+        refuse(&merged.vertices)?;
         let started = OffsetDateTime::now_utc();
-        let exported = exported(graph);
-        let solver = Self { images: Arc::new(image_lines(graph)), ..self.clone() };
-        let mut pending: Vec<Pending> = Vec::with_capacity(graph.vertices.len());
-        for (number, vertex) in graph.vertices.iter().enumerate() {
+        let exported = exported(graphs, &merged);
+        let solver = Self { images: Arc::new(image_lines(&merged.vertices)), ..self.clone() };
+        let mut pending: Vec<Pending> = Vec::with_capacity(merged.vertices.len());
+        for (number, vertex) in merged.vertices.iter().enumerate() {
             let export = exported.contains(&VertexId(number));
             let inputs: Vec<Pending> =
                 vertex.op.inputs().iter().map(|input| pending[input.0].clone()).collect();
             pending.push(solver.vertex(vertex.clone(), inputs, images, export));
         }
         let results = finished(join_all(pending).await)?;
-        Ok(Solved {
-            results,
-            origins: graph.vertices.iter().map(|vertex| vertex.origin.clone()).collect(),
-            target: graph.target.vertex,
-            started,
-        })
+        Ok(Solution::new(graphs, &merged, results, started))
     }
 
     fn vertex(
@@ -243,8 +242,8 @@ impl Solver {
 }
 
 /// Finds what no step can do before any step runs.
-fn refuse(graph: &BuildGraph) -> Result<(), Arc<SolveError>> {
-    for vertex in &graph.vertices {
+fn refuse(vertices: &[Vertex]) -> Result<(), Arc<SolveError>> {
+    for vertex in vertices {
         if let Op::Run(op) = &vertex.op {
             run::refuse(op).map_err(|error| Arc::new(error.at(&vertex.origin)))?;
         }
@@ -271,22 +270,23 @@ pub(super) fn parent(inputs: &[VertexResult]) -> Result<&VertexResult, SolveErro
     inputs.first().ok_or(SolveError::EmptyChain)
 }
 
-fn image_lines(graph: &BuildGraph) -> HashMap<Reference, Origin> {
+fn image_lines(vertices: &[Vertex]) -> HashMap<Reference, Origin> {
     let image = |vertex: &Vertex| match &vertex.op {
         Op::Image(op) => Some((op.reference.clone(), vertex.origin.clone())),
         _ => None,
     };
     // The first line that names an image is the one to show.
-    graph.vertices.iter().rev().filter_map(image).collect()
+    vertices.iter().rev().filter_map(image).collect()
 }
 
-/// The vertices whose layers go into the image: the target and the bases below it.
-fn exported(graph: &BuildGraph) -> HashSet<VertexId> {
+/// The vertices whose layers go into an image: the targets and the bases below them.
+fn exported(graphs: &[&BuildGraph], merged: &Merged) -> HashSet<VertexId> {
     let mut found = HashSet::new();
-    let mut next = Some(graph.target.vertex);
-    while let Some(id) = next {
-        found.insert(id);
-        next = graph.vertices[id.0].op.inputs().first().copied();
+    for (graph, places) in graphs.iter().zip(&merged.places) {
+        let mut next = Some(places[graph.target.vertex.0]);
+        while let Some(id) = next.filter(|id| found.insert(*id)) {
+            next = merged.vertices[id.0].op.inputs().first().copied();
+        }
     }
     found
 }

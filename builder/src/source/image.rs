@@ -76,6 +76,19 @@ impl ResolvedImages {
         self.0.get(&(reference.to_string(), platform.to_string()))
     }
 
+    /// Those of them that are wanted.
+    #[must_use]
+    pub fn only(&self, wanted: &[BaseImage]) -> Self {
+        let key = |image: &BaseImage| (image.reference.to_string(), image.platform.to_string());
+        let known = wanted.iter().map(key).filter_map(|key| self.0.get_key_value(&key));
+        Self(known.map(|(key, image)| (key.clone(), image.clone())).collect())
+    }
+
+    /// What a reference was found to name, for whatever platform.
+    fn digest(&self, reference: &Reference) -> Option<Digest> {
+        self.0.values().find(|image| image.reference == *reference).map(|image| image.digest)
+    }
+
     /// Adds others.
     pub fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
@@ -93,21 +106,47 @@ impl ResolvedImages {
     }
 }
 
-/// Looks up every base image, several at once. Manifests are asked of the registry each time, because a
-/// tag may have moved; configurations are read from the store where they are already there.
+/// Looks up every base image, several at once. Tags are asked of the registry each time, because they may
+/// have moved, but once for all platforms, so that all of them come from one index; what a tag was found
+/// to name already is in `known`. Configurations are read from the store where they are already there.
 ///
 /// # Errors
 /// The first image that cannot be had.
 pub async fn resolve_images(
     wanted: &[BaseImage],
+    known: &ResolvedImages,
     registry: &RegistryClient,
     store: &ContentStore,
 ) -> Result<ResolvedImages, ImageSourceError> {
+    let at = |span: Span| {
+        move |cause: ImageSourceError| ImageSourceError::At { span, cause: Box::new(cause) }
+    };
+    let mut tops: BTreeMap<String, (&Reference, Span)> = BTreeMap::new();
+    for image in wanted {
+        tops.entry(image.reference.to_string()).or_insert((&image.reference, image.span));
+    }
+    let tops = stream::iter(tops)
+        .map(|(name, (reference, span))| async move {
+            let digest = match known.digest(reference) {
+                Some(digest) => digest,
+                None => {
+                    registry
+                        .resolve(reference)
+                        .await
+                        .map_err(|e| at(span)(e.into()))?
+                        .descriptor
+                        .digest
+                }
+            };
+            Ok::<_, ImageSourceError>((name, digest))
+        })
+        .buffered(8)
+        .try_collect::<BTreeMap<_, _>>()
+        .await?;
     let found = stream::iter(wanted)
-        .map(|image| async move {
-            resolve(&image.reference, &image.platform, registry, store)
-                .await
-                .map_err(|cause| ImageSourceError::At { span: image.span, cause: Box::new(cause) })
+        .map(|image| {
+            let top = tops[&image.reference.to_string()];
+            async move { resolve(image, top, registry, store).await.map_err(at(image.span)) }
         })
         .buffered(8)
         .try_collect::<Vec<_>>()
@@ -116,16 +155,16 @@ pub async fn resolve_images(
     Ok(ResolvedImages(found.into_iter().map(|image| (key(&image), image)).collect()))
 }
 
+/// `top` is what the image's reference names.
 async fn resolve(
-    reference: &Reference,
-    platform: &Platform,
+    BaseImage { reference, platform, .. }: &BaseImage,
+    top: Digest,
     registry: &RegistryClient,
     store: &ContentStore,
 ) -> Result<ResolvedImage, ImageSourceError> {
     let malformed =
         |reason: String| ImageSourceError::Malformed { reference: reference.clone(), reason };
-    let top = registry.resolve(reference).await?;
-    let chosen = registry.resolve_platform(&reference.at(top.descriptor.digest), platform).await?;
+    let chosen = registry.resolve_platform(&reference.at(top), platform).await?;
     let manifest = chosen
         .manifest()
         .cloned()
@@ -148,7 +187,7 @@ async fn resolve(
     Ok(ResolvedImage {
         reference: reference.clone(),
         platform: platform.clone(),
-        digest: top.descriptor.digest,
+        digest: top,
         manifest: chosen.descriptor.digest,
         layers: config.rootfs.diff_ids.iter().copied().zip(manifest.layers).collect(),
         config,

@@ -13,6 +13,7 @@ use crate::{
     graph::{
         build_graph::{ConfigLines, Origin, StageHistory, VertexId},
         operation::{NamedOp, Op},
+        options::BuildOptions,
         plan::Base,
         variables::Environment,
     },
@@ -143,6 +144,35 @@ impl Step<'_> {
     }
 }
 
+/// How a stage is named in front of its steps.
+struct StageLabel<'s> {
+    stage: &'s str,
+    platform: &'s Platform,
+    options: &'s BuildOptions,
+}
+
+impl StageLabel<'_> {
+    /// Where several platforms are built for, the stage's own stands before its name, and the target's
+    /// behind an arrow where the variables tell it to the step and it is another one.
+    fn text(&self, env: &Environment) -> String {
+        let (own, target) = (self.platform, &self.options.platform);
+        if !self.options.several_platforms {
+            return self.stage.to_owned();
+        }
+        let known = ["TARGETPLATFORM", "TARGETOS", "TARGETARCH", "TARGETVARIANT"];
+        let told = known.iter().any(|name| env.value(name).is_some());
+        let arrow = match told && own != target {
+            false => String::new(),
+            true if own.os != target.os => format!("->{target}"),
+            true => {
+                let variant = target.variant.iter().map(|variant| format!("/{variant}"));
+                format!("->{}{}", target.architecture, variant.collect::<String>())
+            }
+        };
+        format!("{own}{arrow} {}", self.stage)
+    }
+}
+
 impl Lowering<'_, '_> {
     /// Lowers a stage; the stages it needs are done.
     pub(super) fn stage(&mut self, index: usize) -> StageState {
@@ -157,11 +187,13 @@ impl Lowering<'_, '_> {
         });
         let total = pulls + operations.count();
         let stage = plan.file.stages[index].label(index);
-        let mut state = self.begin(index, &stage, total);
+        let before =
+            StageLabel { stage: &stage, platform: &planned.platform, options: plan.options };
+        let mut state = self.begin(index, &before.text(&Environment::default()), total);
         let mut number = 1 + pulls;
         for (position, instruction) in planned.instructions.iter().enumerate() {
             let trigger = position < planned.triggers;
-            let stage = stage.clone();
+            let stage = before.text(&state.env);
             let step = Step { instruction, stage, number, total, trigger };
             let before = state.vertex;
             self.instruction(&mut state, &step);

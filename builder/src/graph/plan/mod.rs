@@ -8,7 +8,6 @@ use std::{borrow::Cow, collections::BTreeMap};
 pub(super) use self::source::Source;
 use super::{
     options::{BaseConfigs, BaseImage, BuildOptions, tagged},
-    platforms,
     variables::{self, Environment},
 };
 use crate::{
@@ -237,7 +236,7 @@ impl<'a> Plan<'a> {
         if text.is_empty() {
             return self.options.platform.clone();
         }
-        platforms::parse(&text, &self.options.build_platform).unwrap_or_else(|| {
+        Platform::specified(&text, &self.options.build_platform).unwrap_or_else(|| {
             let message = format!("'{text}' is not a platform");
             let help = "write os/architecture, such as linux/amd64 or linux/arm64";
             faults.push(Diagnostic::new(written.span, message).help(help));

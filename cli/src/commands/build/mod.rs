@@ -105,6 +105,7 @@ fn request(
     BuildRequest {
         source: plan.source.clone(),
         options: plan.options.clone(),
+        platforms: plan.platforms.clone(),
         context: plan.context.clone(),
         git: plan.git.clone(),
         base_trust,

@@ -40,6 +40,8 @@ pub(super) struct Plan {
     /// Its text.
     pub(super) source: String,
     pub(super) options: BuildOptions,
+    /// The platforms to build for, each once, in the order given.
+    pub(super) platforms: Vec<Platform>,
     pub(super) context: Arc<Context>,
     pub(super) git: Option<GitState>,
     pub(super) policy: Policy,
@@ -75,13 +77,13 @@ impl Plan {
             (None, Some(git)) => git.time,
             (None, None) => 0,
         };
-        let options = options(args)?;
+        let platforms = platforms(&args.source.platform)?;
+        let options = options(args, &platforms)?;
         let parameters = Parameters {
             dockerfile: name.clone(),
             dockerfile_digest: Some(Digest::of(source.as_bytes())),
             target: args.source.target.clone(),
             labels: options.labels.clone(),
-            platform: options.platform.to_string(),
             harden: policy.harden.level.as_str().into(),
             network: if args.steps.network == NetworkArg::None { "none" } else { "mirrors" }.into(),
             policy_digest: policy_text.map(|text| Digest::of(text.as_bytes())),
@@ -94,6 +96,7 @@ impl Plan {
             dockerfile_name: name,
             source,
             options,
+            platforms,
             context: Arc::new(context),
             git,
             policy,
@@ -163,18 +166,40 @@ fn policy(args: &BuildArgs, dockerfile: &Path, context: &Path) -> Result<PolicyF
     policy_file::read(found.as_deref())
 }
 
-fn options(args: &BuildArgs) -> Result<BuildOptions, CliError> {
+/// `--platform`, several times or separated by commas. `local` is this machine's.
+fn platforms(texts: &[String]) -> Result<Vec<Platform>, CliError> {
     let host = Platform::host();
-    let platform = match &args.source.platform {
-        Some(text) => text.parse().map_err(|error| CliError::usage(format!("{error}")))?,
-        None => host.clone(),
-    };
-    if !host.accepts(&platform) {
-        return Err(CliError::usage(format!("this machine cannot run steps for {platform}"))
-            .hint(format!("other platforms are not supported yet; build for {host}")));
+    let mut platforms = Vec::new();
+    for text in texts.iter().flat_map(|text| text.split(',')).map(str::trim) {
+        let platform = match text {
+            "local" => Some(host.clone()),
+            text => Platform::specified(text, &host),
+        };
+        let platform = platform.ok_or_else(|| {
+            CliError::usage(format!("--platform: '{text}' is not a platform"))
+                .hint("write os/architecture, such as linux/amd64 or linux/arm64")
+        })?;
+        if platform.os != "linux" {
+            return Err(CliError::usage(format!(
+                "--platform: images for {platform} cannot be built"
+            ))
+            .hint("touchmark builds for linux: linux/amd64, linux/arm64, …"));
+        }
+        if !platforms.contains(&platform) {
+            platforms.push(platform);
+        }
     }
-    let mut options = BuildOptions::new(platform);
-    options.platform_given = args.source.platform.is_some();
+    if platforms.is_empty() {
+        platforms.push(host);
+    }
+    Ok(platforms)
+}
+
+fn options(args: &BuildArgs, platforms: &[Platform]) -> Result<BuildOptions, CliError> {
+    let host = Platform::host();
+    let platform = platforms.first().cloned().unwrap_or_else(|| host.clone());
+    let mut options = BuildOptions { build_platform: host, ..BuildOptions::new(platform) };
+    options.platform_given = !args.source.platform.is_empty();
     options.target = args.source.target.clone();
     options.no_network = args.steps.network == NetworkArg::None;
     for text in &args.source.build_arg {

@@ -23,19 +23,23 @@ pub(super) fn write(
     built: &Build,
     printer: &Printer,
 ) -> Result<(), CliError> {
-    let config = Digest::of(&built.image.config);
-    let digest = built.image.descriptor.digest;
+    let release = &built.release;
+    let digest = release.descriptor().digest;
+    // An index has no configuration: its own digest names it.
+    let config = release.image().map(|one| Digest::of(&one.image.config));
     if let Some(path) = &args.result.iidfile {
-        save(path, config.to_string().as_bytes())?;
+        save(path, config.unwrap_or(digest).to_string().as_bytes())?;
     }
     if let Some(path) = &args.result.metadata_file {
         let names: Vec<String> = plan.outputs.tags.iter().map(ToString::to_string).collect();
         // BuildKit's keys.
         let mut metadata = json!({
-            "containerimage.config.digest": config,
-            "containerimage.descriptor": built.image.descriptor,
+            "containerimage.descriptor": release.descriptor(),
             "containerimage.digest": digest,
         });
+        if let Some(config) = config {
+            metadata["containerimage.config.digest"] = config.to_string().into();
+        }
         if !names.is_empty() {
             metadata["image.name"] = names.join(",").into();
         }
@@ -47,11 +51,26 @@ pub(super) fn write(
     if args.progress.style == ProgressStyle::Quiet {
         return Ok(());
     }
-    printer.talk(&hardening(&built.hardening));
-    printer.talk(&format!("=> image {digest}"));
+    for one in release.images() {
+        match release.index() {
+            None => printer.talk(&hardening("", &one.hardening)),
+            Some(_) => printer.talk(&hardening(&format!(" {}", one.platform), &one.hardening)),
+        }
+    }
+    match release.index() {
+        None => printer.talk(&format!("=> image {digest}")),
+        Some(_) => {
+            printer.talk(&format!("=> index {digest}"));
+            for one in release.images() {
+                let image = one.image.descriptor.digest;
+                printer.talk(&format!("=> image {image} for {}", one.platform));
+            }
+        }
+    }
     if plan.outputs.push {
+        let statements = release.artifacts().count();
         for tag in &plan.outputs.tags {
-            printer.talk(&format!("=> pushed {tag} with {} statements", built.artifacts.len()));
+            printer.talk(&format!("=> pushed {tag} with {statements} statements"));
         }
     } else if plan.outputs.layouts.is_empty() {
         printer.warning(
@@ -66,12 +85,12 @@ pub(super) fn write(
 }
 
 /// What hardening did, in one line.
-fn hardening(report: &HardeningReport) -> String {
+fn hardening(platform: &str, report: &HardeningReport) -> String {
     let count = |wanted: Action| {
         report.findings().iter().filter(|finding| finding.action == wanted).count()
     };
     format!(
-        "=> hardened: {} files removed, {} modes cleared, {} packages gone, {} exceptions kept",
+        "=> hardened{platform}: {} files removed, {} modes cleared, {} packages gone, {} exceptions kept",
         count(Action::Removed),
         count(Action::Cleared),
         report.excluded().len(),

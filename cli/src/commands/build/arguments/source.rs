@@ -17,9 +17,10 @@ pub(crate) struct SourceArgs {
     /// Value of an ARG; without `=VALUE` it is taken from the environment
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) build_arg: Vec<String>,
-    /// Platform of the image [default: this machine's]
+    /// Platforms to build for, separated by commas; several make an image index [default: this
+    /// machine's]
     #[arg(long, value_name = "OS/ARCH")]
-    pub(crate) platform: Option<String>,
+    pub(crate) platform: Vec<String>,
     /// Ask registries for newer base images (touchmark always does)
     #[arg(long)]
     pub(crate) pull: bool,

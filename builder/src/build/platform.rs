@@ -1,0 +1,114 @@
+//! What was solved for one platform becomes its image, hardened and described.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+use touchmark_attest::predicate::hardening::HardeningReport;
+
+use super::{BuildError, BuildRequest, plan::PlatformPlan};
+use crate::{
+    attestations::Predicates,
+    harden::HardenOptions,
+    image::{
+        Sealed,
+        assemble::assemble,
+        described::{Description, describe},
+        hardened::harden,
+    },
+    oci::{digest::Digest, platform::Platform},
+    provenance::{self, ContextRecord, Facts, Materials, Parameters},
+    sbom::fetched::fetched,
+    solver::{Solved, host::Host},
+};
+
+/// A build whose steps are done.
+pub(super) struct Run<'a> {
+    pub(super) request: &'a BuildRequest,
+    pub(super) host: &'a Arc<Host>,
+    pub(super) context: ContextRecord,
+    /// When the steps were done.
+    pub(super) finished: OffsetDateTime,
+}
+
+/// The image of a platform and what there is to say about it.
+pub(super) struct Made {
+    pub(super) platform: Platform,
+    pub(super) image: Sealed,
+    pub(super) diff_ids: Vec<Digest>,
+    pub(super) hardening: HardeningReport,
+    pub(super) predicates: Predicates,
+    /// Did any of its steps run, rather than being answered from the cache?
+    pub(super) ran: bool,
+}
+
+impl Run<'_> {
+    /// Assembles, hardens and describes.
+    pub(super) async fn image(
+        &self,
+        plan: &PlatformPlan,
+        solved: &Solved,
+    ) -> Result<Made, BuildError> {
+        let (request, host) = (self.request, self.host);
+        let (target, epoch) = (&plan.graph.target, request.solve.epoch);
+        let image = assemble(target, solved, &host.chains, epoch).await.map_err(Arc::new)?;
+        let inherited_cmd = target.lines.cmd.is_none();
+        let options = HardenOptions { inherited_cmd, ..request.harden.clone() };
+        let hardened =
+            harden(image, &options, &host.content, &host.cache).await.map_err(|error| {
+                BuildError::Harden { error: Box::new(error), lines: Box::new(target.lines.clone()) }
+            })?;
+        let sealed = hardened.image.seal()?;
+        let diff_ids = hardened.image.config.rootfs.diff_ids.clone();
+        let sbom = match request.sbom {
+            true => {
+                let description = Description {
+                    name: request.outputs.name().unwrap_or_else(|| "image".into()),
+                    diff_ids: diff_ids.clone(),
+                    epoch,
+                    fetched: fetched(solved.requests()),
+                };
+                Some(describe(&sealed, description, &host.content, &host.cache).await?)
+            }
+            false => None,
+        };
+        let materials = Materials { images: plan.images.iter().collect(), solved };
+        let report = serde_json::to_vec(&hardened.report)?;
+        let products = vec![provenance::hardening_report(&report)?];
+        let parameters = Parameters {
+            build_args: plan.graph.used_args.clone(),
+            platform: plan.platform.to_string(),
+            ..request.parameters.clone()
+        };
+        let provenance = self.provenance(parameters, materials, products)?;
+        Ok(Made {
+            platform: plan.platform.clone(),
+            image: sealed,
+            diff_ids,
+            hardening: hardened.report.clone(),
+            predicates: Predicates { provenance, sbom, hardening: Some(hardened.report) },
+            ran: solved.ran(),
+        })
+    }
+
+    /// The provenance of an image or of an index, where one is asked for.
+    pub(super) fn provenance(
+        &self,
+        parameters: Parameters,
+        materials: Materials<'_>,
+        byproducts: Vec<provenance::Byproduct>,
+    ) -> Result<Option<provenance::Predicate>, BuildError> {
+        if !self.request.provenance {
+            return Ok(None);
+        }
+        let facts = Facts {
+            parameters: &parameters,
+            materials,
+            context: &self.context,
+            byproducts,
+            invocation: self.request.invocation.clone(),
+            finished: self.finished,
+            versions: self.request.versions.clone(),
+        };
+        Ok(Some(provenance::provenance(facts)?))
+    }
+}
