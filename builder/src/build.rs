@@ -132,7 +132,7 @@ pub async fn build(
 ) -> Result<Build, BuildError> {
     let dockerfile = Dockerfile::parse(&request.source).map_err(BuildError::Dockerfile)?;
     let (plans, images) = plan(&dockerfile, request, host).await?;
-    doubts(request, &plans, observer.as_ref());
+    unused(&request.options, &plans, observer.as_ref());
     let solver = Solver::new(
         host.clone(),
         request.solve.clone(),
@@ -150,18 +150,6 @@ pub async fn build(
     let release = run.release(&plans, &solution, made)?;
     export::export(&release, &request.outputs, host, observer.as_ref()).await?;
     Ok(Build { release })
-}
-
-/// What is doubtful on any platform, once.
-fn doubts(request: &BuildRequest, plans: &[PlatformPlan], observer: &dyn Observer) {
-    let mut told = Vec::new();
-    for warning in plans.iter().flat_map(|plan| &plan.graph.warnings) {
-        if !told.contains(&warning) {
-            observer.event(Event::Doubt(warning));
-            told.push(warning);
-        }
-    }
-    unused(&request.options, plans, observer);
 }
 
 /// Names the build arguments that no ARG took: mostly a typing error.

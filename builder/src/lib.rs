@@ -7,6 +7,7 @@
 //! - [`secret`]: texts that no message, log or cache key may show
 //! - [`purl`]: package URLs, also of downloads
 //! - [`graph`]: what a Dockerfile asks for, as a graph of operations
+//! - [`lint`]: what can be said about a Dockerfile without building it
 //! - [`content`]: blobs by digest on disk, verified whenever they are read
 //! - [`layer`]: layer archives: read, unpack, pack, compress, index
 //! - [`registry`]: registries: look up, pull, push, referrers, credentials
@@ -37,6 +38,7 @@ pub mod graph;
 pub mod harden;
 pub mod image;
 pub mod layer;
+pub mod lint;
 pub mod oci;
 pub mod policy;
 pub mod provenance;

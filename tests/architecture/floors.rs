@@ -14,7 +14,7 @@ pub(crate) struct Floor {
 /// `builder/src`, lowest floor first.
 pub(crate) const BUILDER: &[Floor] = &[
     Floor { name: "pure", rooms: &["oci", "secret", "purl", "dockerfile", "policy"] },
-    Floor { name: "graph", rooms: &["graph"] },
+    Floor { name: "graph", rooms: &["graph", "lint"] },
     Floor { name: "bytes", rooms: &["content", "layer"] },
     Floor { name: "edges", rooms: &["registry", "worker", "snapshot"] },
     Floor { name: "work", rooms: &["source", "egress", "executor"] },

@@ -50,15 +50,15 @@ impl DirectiveReader {
         self.directives
     }
 
-    /// Looks at the next physical line.
-    pub(super) fn read(&mut self, line: &str, number: usize, faults: &mut Vec<Diagnostic>) {
+    /// Looks at the next physical line. Is it a directive?
+    pub(super) fn read(&mut self, line: &str, number: usize, faults: &mut Vec<Diagnostic>) -> bool {
         // An interpreter line is allowed first (BuildKit skips it when it looks for `syntax`).
         if self.done || (number == 1 && line.starts_with("#!")) {
-            return;
+            return false;
         }
         let Some((key, value)) = key_and_value(line) else {
             self.done = true;
-            return;
+            return false;
         };
         let key = key.to_ascii_lowercase();
         let span = span_of(line, value, number);
@@ -80,6 +80,7 @@ impl DirectiveReader {
                 result.err().map(|(message, help)| Diagnostic::new(span, message).help(help)),
             );
         }
+        !self.done
     }
 
     fn syntax(&mut self, value: &str) -> Result<(), (String, String)> {
@@ -109,16 +110,27 @@ impl DirectiveReader {
     }
 
     fn check(&mut self, value: &str) -> Result<(), (String, String)> {
+        Check::parse(value).map(|check| self.directives.check = check)
+    }
+}
+
+impl Check {
+    /// Reads `skip=RuleA,RuleB;error=true`.
+    ///
+    /// # Errors
+    /// What is wrong, and what to do.
+    pub fn parse(value: &str) -> Result<Self, (String, String)> {
+        let mut check = Self::default();
         let usage = || "write for example: # check=skip=StageNameCasing;error=true".to_owned();
         for option in value.split(';').map(str::trim).filter(|option| !option.is_empty()) {
             let fault = || (format!("invalid check option '{option}'"), usage());
             let (key, value) = option.split_once('=').ok_or_else(fault)?;
             let names = || value.split(',').map(|name| name.trim().to_owned()).collect();
             match key.trim().to_ascii_lowercase().as_str() {
-                "skip" => self.directives.check.skip = names(),
-                "experimental" => self.directives.check.experimental = names(),
+                "skip" => check.skip = names(),
+                "experimental" => check.experimental = names(),
                 "error" => {
-                    self.directives.check.error = match value.trim() {
+                    check.error = match value.trim() {
                         "true" | "1" | "True" | "TRUE" | "t" | "T" => true,
                         "false" | "0" | "False" | "FALSE" | "f" | "F" => false,
                         _ => return Err(fault()),
@@ -127,7 +139,7 @@ impl DirectiveReader {
                 _ => return Err(fault()),
             }
         }
-        Ok(())
+        Ok(check)
     }
 }
 

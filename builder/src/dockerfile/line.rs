@@ -58,7 +58,7 @@ pub(super) struct LogicalLine {
     pieces: Vec<Piece>,
     /// Last physical line.
     pub(super) last_line: usize,
-    /// The comments directly before it, without `#`.
+    /// The comments since the instruction before it, without `#`; directives are none.
     pub(super) comments: Vec<String>,
     /// The first blank line inside a continuation.
     pub(super) blank_line: Option<usize>,
@@ -85,7 +85,9 @@ impl LogicalLine {
     ) -> Option<Self> {
         let mut line = Self::default();
         while let Some(physical) = lines.next_line(faults) {
-            directives.read(physical.text, physical.number, faults);
+            if directives.read(physical.text, physical.number, faults) {
+                continue;
+            }
             let text = physical.text.trim_start();
             if let Some(comment) = text.strip_prefix('#') {
                 line.comments.push(comment.trim().to_owned());

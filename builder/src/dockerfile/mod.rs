@@ -38,13 +38,13 @@ pub use self::{
 };
 
 /// A parsed Dockerfile.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dockerfile {
     /// Its directives.
     pub directives: Directives,
     /// The ARG instructions before the first FROM.
     pub global: Vec<Instruction>,
-    /// Its stages, at least one.
+    /// Its stages, at least one where there is no fault.
     pub stages: Vec<Stage>,
     /// What is doubtful but not wrong.
     pub warnings: Vec<Diagnostic>,
@@ -56,6 +56,14 @@ impl Dockerfile {
     /// # Errors
     /// All independent faults (the first hundred), in the order of the file.
     pub fn parse(source: &str) -> Result<Self, Vec<Diagnostic>> {
+        let (file, faults) = parse::dockerfile(source);
+        if faults.is_empty() { Ok(file) } else { Err(faults) }
+    }
+
+    /// The same with whatever can be read beside the faults, for tools that look at a file without
+    /// building it: a faulty instruction is left out, a faulty FROM still begins a stage.
+    #[must_use]
+    pub fn parse_tolerant(source: &str) -> (Self, Vec<Diagnostic>) {
         parse::dockerfile(source)
     }
 }

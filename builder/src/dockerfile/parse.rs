@@ -42,10 +42,10 @@ const PARSERS: [(&str, Parser); 17] = [
     ("WORKDIR", setting::workdir),
 ];
 
-/// Parses a whole file.
-pub(super) fn dockerfile(source: &str) -> Result<Dockerfile, Vec<Diagnostic>> {
+/// Parses a whole file: what could be read, and the faults. A faulty instruction is left out.
+pub(super) fn dockerfile(source: &str) -> (Dockerfile, Vec<Diagnostic>) {
     if let Some(fault) = not_text(source) {
-        return Err(vec![fault]);
+        return (Dockerfile::default(), vec![fault]);
     }
     let mut lines = PhysicalLines::new(source);
     let mut directives = DirectiveReader::default();
@@ -84,11 +84,8 @@ pub(super) fn dockerfile(source: &str) -> Result<Dockerfile, Vec<Diagnostic>> {
                 .help("write for example: FROM debian:bookworm"),
         );
     }
-    if !faults.is_empty() {
-        faults.sort_by_key(|fault| (fault.span.first_line, fault.span.first_column));
-        return Err(faults);
-    }
-    Ok(Dockerfile { directives: directives.finish(), global, stages, warnings })
+    faults.sort_by_key(|fault| (fault.span.first_line, fault.span.first_column));
+    (Dockerfile { directives: directives.finish(), global, stages, warnings }, faults)
 }
 
 /// Parses an ONBUILD trigger, one instruction with its here-documents, always with `\` as escape

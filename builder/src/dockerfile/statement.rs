@@ -157,6 +157,7 @@ impl<'a> Statement<'a> {
                 }
                 Some(strings.unwrap_or_default())
             }
+            Err(_) if is_shell_test(rest) => None,
             Err(_) => {
                 let span = self.span(&self.arguments);
                 self.warnings.push(
@@ -165,7 +166,7 @@ impl<'a> Statement<'a> {
                         "this looks like a JSON array but is not one; it is taken as plain text",
                     )
                     .help("use double quotes, no comma at the end, and nothing after the bracket")
-                    .rule("JSONArgsRecommended"),
+                    .rule("MalformedJSONArray"),
                 );
                 None
             }
@@ -246,4 +247,11 @@ impl<'a> Statement<'a> {
         let names = names.iter().map(String::as_str);
         self.faults.push(fault.help(help).suggest(&format!("--{name}"), names));
     }
+}
+
+/// Is it a command such as `[ -f x ] && y`, which begins like an array?
+fn is_shell_test(text: &str) -> bool {
+    let inside = text.trim_start_matches('[');
+    let quoted = inside.trim_start().starts_with(['"', '\'']);
+    inside.starts_with([' ', '\t']) && (!quoted || !inside.contains(','))
 }

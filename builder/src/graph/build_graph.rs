@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::operation::Op;
 use crate::{
-    dockerfile::{Diagnostic, Span},
+    dockerfile::Span,
     oci::config::{History, ImageConfig},
 };
 
@@ -19,8 +19,6 @@ pub struct BuildGraph {
     pub vertices: Vec<Vertex>,
     /// What comes out.
     pub target: Target,
-    /// What is doubtful but not wrong.
-    pub warnings: Vec<Diagnostic>,
     /// The build arguments that were used, with their values.
     pub used_args: BTreeMap<String, String>,
 }

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs};
 
 use super::*;
 use crate::{
-    dockerfile::{Dockerfile, excerpt, golden_tests::compare, warning_excerpt},
+    dockerfile::{Dockerfile, excerpt, golden_tests::compare},
     oci::config::{ContainerConfig, History, ImageConfig},
 };
 
@@ -72,7 +72,7 @@ pub(super) fn configs(images: &[BaseImage]) -> BaseConfigs {
         .collect()
 }
 
-fn show(graph: &BuildGraph, images: &[BaseImage], source: &str) -> String {
+fn show(graph: &BuildGraph, images: &[BaseImage]) -> String {
     let mut out = String::new();
     for image in images {
         let kind = if image.is_base { "base" } else { "source" };
@@ -96,9 +96,6 @@ fn show(graph: &BuildGraph, images: &[BaseImage], source: &str) -> String {
     let _ = writeln!(out, "lines {:?}", target.lines);
     let _ = writeln!(out, "used {:?}", graph.used_args);
     let _ = writeln!(out, "{}", serde_json::to_string_pretty(&target.config).unwrap());
-    for warning in &graph.warnings {
-        out.push_str(&warning_excerpt("Dockerfile", source, warning));
-    }
     out
 }
 
@@ -110,7 +107,7 @@ fn run(source: &str, options: &BuildOptions) -> Result<String, String> {
     let images = base_images(&file, options).map_err(faults)?;
     let images = base_images_with(&file, options, &configs(&images)).map_err(faults)?;
     let graph = lower(&file, options, &configs(&images)).map_err(faults)?;
-    Ok(show(&graph, &images, source))
+    Ok(show(&graph, &images))
 }
 
 #[test]

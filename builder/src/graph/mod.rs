@@ -24,7 +24,7 @@ pub use self::{
         RunOp, Security, Sharing,
     },
     options::{BaseConfigs, BaseImage, BuildOptions},
-    plan::{base_images, base_images_with},
+    plan::{StageBase, Survey, SurveyedStage, base_images, base_images_with, survey},
 };
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::{
 /// Turns a Dockerfile into the graph of what the target needs.
 ///
 /// # Errors
-/// All independent faults; warnings are in the graph.
+/// All independent faults.
 pub fn lower(
     file: &Dockerfile,
     options: &BuildOptions,
@@ -37,7 +37,6 @@ pub fn lower(
     let mut plan = Plan::new(file, options, Some(configs))?;
     let mut lowering = Lowering {
         used_args: std::mem::take(&mut plan.used_args),
-        warnings: std::mem::take(&mut plan.warnings),
         plan: &plan,
         configs,
         vertices: Vec::new(),
@@ -68,7 +67,6 @@ struct Lowering<'p, 'a> {
     /// The history entries of each stage that is done, by its index; without those of its base.
     histories: Vec<(usize, Vec<StageHistory>)>,
     faults: Vec<Diagnostic>,
-    warnings: Vec<Diagnostic>,
     used_args: BTreeMap<String, String>,
 }
 
@@ -149,11 +147,9 @@ impl Lowering<'_, '_> {
             self.faults.dedup();
             return Err(self.faults);
         };
-        self.warnings.sort_by_key(|warning| (warning.span.first_line, warning.span.first_column));
-        self.warnings.dedup();
         let target = target(state, self.history(), self.plan.options);
         let used_args = self.used_args;
-        Ok(BuildGraph { vertices: self.vertices, target, warnings: self.warnings, used_args })
+        Ok(BuildGraph { vertices: self.vertices, target, used_args })
     }
 }
 

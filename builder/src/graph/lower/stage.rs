@@ -8,7 +8,6 @@ use crate::{
         Diagnostic, Instruction, Kind, Span,
         expansion::{Expander, Variables as _},
         instruction::Located,
-        suggest,
     },
     graph::{
         build_graph::{ConfigLines, Origin, StageHistory, VertexId},
@@ -25,9 +24,6 @@ use crate::{
 
 /// BuildKit's mark on a history entry.
 const COMMENT: &str = "buildkit.dockerfile.v0";
-
-/// After so many warnings no more variables that are not set are looked for.
-const MAX_WARNINGS: usize = 100;
 
 /// After so many faults no more are looked for; they would only hide the first ones.
 const MAX_FAULTS: usize = 100;
@@ -290,36 +286,11 @@ impl Lowering<'_, '_> {
         span: Span,
     ) -> Option<String> {
         match self.expander().expand(text, &state.env) {
-            Ok(expanded) => {
-                for name in &expanded.unset {
-                    self.warn_unset(state, text, name, span);
-                }
-                Some(expanded.text)
-            }
+            Ok(expanded) => Some(expanded.text),
             Err(error) => {
                 self.faults.push(Diagnostic::new(span, error.to_string()).help(error.help()));
                 None
             }
         }
-    }
-
-    /// Warns about a variable that nothing declares. One with a default, `${v:-w}`, is meant to be unset.
-    fn warn_unset(&mut self, state: &StageState, text: &str, name: &str, span: Span) {
-        let plain = text.contains(&format!("${name}")) || text.contains(&format!("${{{name}}}"));
-        if !plain
-            || self.warnings.len() >= MAX_WARNINGS
-            || state.args.iter().any(|(declared, _)| declared == name)
-        {
-            return;
-        }
-        let help = match suggest::nearest(name, state.env.names()) {
-            Some(near) => format!("did you mean ${near}?"),
-            None => format!("declare it with ARG {name} or ENV {name}=…"),
-        };
-        self.warnings.push(
-            Diagnostic::new(span, format!("the variable '{name}' is not set"))
-                .help(help)
-                .rule("UndefinedVar"),
-        );
     }
 }

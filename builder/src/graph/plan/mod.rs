@@ -2,10 +2,12 @@
 
 mod circle;
 mod source;
+mod survey;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 pub(super) use self::source::Source;
+pub use self::survey::{StageBase, Survey, SurveyedStage, survey};
 use super::{
     options::{BaseConfigs, BaseImage, BuildOptions, tagged},
     variables::{self, Environment},
@@ -106,7 +108,6 @@ pub(super) struct Plan<'a> {
     /// The variables of the global scope.
     pub(super) global: Environment,
     pub(super) used_args: BTreeMap<String, String>,
-    pub(super) warnings: Vec<Diagnostic>,
     /// The last stage of each name.
     names: BTreeMap<&'a str, usize>,
 }
@@ -118,25 +119,33 @@ impl<'a> Plan<'a> {
         options: &'a BuildOptions,
         configs: Option<&BaseConfigs>,
     ) -> Result<Self, Vec<Diagnostic>> {
+        let (plan, faults) = Self::tolerant(file, options, configs);
+        if faults.is_empty() { Ok(plan) } else { Err(faults) }
+    }
+
+    /// The same with whatever can be said beside the faults. Where the target is at fault, it is the last
+    /// stage; where a base is, it is `scratch`.
+    fn tolerant(
+        file: &'a Dockerfile,
+        options: &'a BuildOptions,
+        configs: Option<&BaseConfigs>,
+    ) -> (Self, Vec<Diagnostic>) {
         let (mut faults, mut used_args) = (Vec::new(), BTreeMap::new());
         let global = variables::global(file, options, &mut used_args, &mut faults);
         let mut plan = Self {
             file,
             options,
             stages: Vec::new(),
-            target: 0,
+            target: file.stages.len().saturating_sub(1),
             global,
             used_args,
-            warnings: file.warnings.clone(),
             names: BTreeMap::new(),
         };
         for (index, stage) in file.stages.iter().enumerate() {
             let planned = plan.stage(stage, configs, &mut faults);
             plan.stages.push(planned);
-            if let Some(name) = &stage.name
-                && let Some(earlier) = plan.names.insert(name, index)
-            {
-                plan.warnings.push(duplicate(stage, &file.stages[earlier]));
+            if let Some(name) = &stage.name {
+                plan.names.insert(name, index);
             }
         }
         match plan.find_target() {
@@ -147,7 +156,7 @@ impl<'a> Plan<'a> {
         if faults.is_empty() {
             faults.extend(plan.source_faults());
         }
-        if faults.is_empty() { Ok(plan) } else { Err(faults) }
+        (plan, faults)
     }
 
     /// The indexes of the stages that the target needs, in the order of the file.
@@ -306,16 +315,6 @@ fn image_triggers<'a>(
         }
     }
     instructions
-}
-
-fn duplicate(stage: &Stage, earlier: &Stage) -> Diagnostic {
-    let span = stage.written_name.as_ref().map_or(stage.span, |name| name.span);
-    let before = earlier.written_name.as_ref().map_or(earlier.span, |name| name.span);
-    let name = stage.name.as_deref().unwrap_or_default();
-    Diagnostic::new(span, format!("the stage name '{name}' is used twice; the last one counts"))
-        .help("give each stage a name of its own")
-        .related(before, "first used here")
-        .rule("DuplicateStageName")
 }
 
 /// The stages or images that an instruction names, with their places.
