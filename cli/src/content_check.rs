@@ -12,17 +12,24 @@ use touchmark_builder::{
     },
 };
 
-use crate::ui::{table::ContentCheck, text::size};
-
-/// An index of more platforms is not looked into.
-const MAX_PLATFORMS: usize = 100;
+use crate::{
+    index::{MAX_PLATFORMS, PlatformFound},
+    ui::{table::ContentCheck, text::size},
+};
 
 /// Checks the configuration always, and the layers where they are at hand (a layout) or asked for.
 /// Of an index, each platform's.
-pub(crate) async fn check(place: &Place, found: &Found, layers: bool) -> Vec<ContentCheck> {
+pub(crate) async fn check(
+    place: &Place,
+    found: &Found,
+    platforms: &[PlatformFound],
+    layers: bool,
+) -> Vec<ContentCheck> {
+    let unreadable = platforms.iter().flat_map(|one| &one.found.unreadable);
     let mut checks: Vec<ContentCheck> = found
         .unreadable
         .iter()
+        .chain(unreadable)
         .map(|one| ContentCheck {
             unanswered: one.error.is_environment(),
             ..skipped("evidence", format!("{} could not be read: {}", one.manifest, one.error))

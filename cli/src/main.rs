@@ -10,6 +10,7 @@ mod config;
 mod content_check;
 mod error;
 mod image;
+mod index;
 mod inside;
 mod policy_file;
 mod registries;

@@ -1,7 +1,9 @@
 //! The JSON form of a verification (docs/verdict.md).
 
 use serde::Serialize;
-use touchmark_attest::policy::{Accepted, Check, Rejected, SCHEMA_VERSION, Status, Verdict};
+use touchmark_attest::policy::{
+    Accepted, Check, Covered, Rejected, SCHEMA_VERSION, Status, Verdict,
+};
 
 use crate::{error::CliError, ui::table::ContentCheck};
 
@@ -19,6 +21,8 @@ struct Document<'a> {
     checks: &'a [Check],
     accepted: &'a [Accepted],
     rejected: &'a [Rejected],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    platforms: &'a [Covered],
 }
 
 #[derive(Serialize)]
@@ -58,6 +62,7 @@ pub(crate) fn document(
         checks: verdict.checks(),
         accepted: verdict.accepted(),
         rejected: verdict.rejected(),
+        platforms: verdict.platforms(),
     })
 }
 
@@ -77,6 +82,7 @@ pub(crate) fn no_verdict(reference: &str, error: &CliError) -> Result<String, Cl
         checks: &[],
         accepted: &[],
         rejected: &[],
+        platforms: &[],
     })
 }
 

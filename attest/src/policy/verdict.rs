@@ -10,20 +10,24 @@
 //!  "passed":false,
 //!  "checks":[{"name":"signature","status":"done","detail":"signed by …","evidence":["sha256:…"]}, …],
 //!  "accepted":[{"origin":"sha256:…","bundle":"sha256:…","role":"sbom","predicateType":"https://…","key":"…"}, …],
-//!  "rejected":[{"origin":"sha256:…","bundle":"sha256:…","reason":"another-key","detail":"signed by …"}, …]}
+//!  "rejected":[{"origin":"sha256:…","bundle":"sha256:…","reason":"another-key","detail":"signed by …"}, …],
+//!  "platforms":[{"platform":"linux/arm64","image":"sha256:…","signature":"own","provenance":"own","sbom":"own",
+//!                "hardening":"not-required","accepted":[…],"rejected":[…]}, …]}
 //! ```
 //!
 //! - `passed`: true when no check failed. The only field to decide by.
-//! - `checks`: always all names of [`CheckName`], in that order. `status` is `done` (it holds), `failed`,
+//! - `checks`: always all names of [`CheckName`], in that order; `coverage` of an index only. `status` is `done` (it holds), `failed`,
 //!   `skipped` (it could not be made or was left out; `detail` says why) or `not-required`. `evidence`
 //!   lists the `origin` of what it rests on.
 //! - `accepted`, `rejected`: every piece of evidence is in exactly one of the two. `origin` is where it
 //!   was found, `bundle` the SHA-256 of its bytes, `key` the hint of the trusted key that signed it;
 //!   `reason` is a stable code ([`Refusal::code`], [`Unfit::code`]), `detail` a sentence for people.
+//! - `platforms`: of an index only. The four roles are `own`, `index` (a statement about the index),
+//!   `missing` or `not-required` ([`super::Cover`]).
 
 use serde::Serialize;
 
-use super::Unfit;
+use super::{Covered, Unfit};
 use crate::verify::{Refusal, Role};
 
 /// The version of the JSON form.
@@ -34,11 +38,13 @@ pub const SCHEMA_VERSION: u32 = 1;
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
     schema_version: u32,
-    image: String,
-    passed: bool,
-    checks: Vec<Check>,
-    accepted: Vec<Accepted>,
-    rejected: Vec<Rejected>,
+    pub(super) image: String,
+    pub(super) passed: bool,
+    pub(super) checks: Vec<Check>,
+    pub(super) accepted: Vec<Accepted>,
+    pub(super) rejected: Vec<Rejected>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) platforms: Vec<Covered>,
 }
 
 /// One question and its answer.
@@ -82,6 +88,8 @@ pub enum CheckName {
     TransparencyLog,
     /// Is there a signed time stamp?
     Timestamp,
+    /// Of an index only: does each platform have what was asked for?
+    Coverage,
 }
 
 /// An answer.
@@ -142,7 +150,16 @@ impl Verdict {
             (&a.origin, &a.bundle, a.reason).cmp(&(&b.origin, &b.bundle, b.reason))
         });
         let passed = checks.iter().all(|check| check.status != Status::Failed);
-        Self { schema_version: SCHEMA_VERSION, image, passed, checks, accepted, rejected }
+        let platforms = Vec::new();
+        Self {
+            schema_version: SCHEMA_VERSION,
+            image,
+            passed,
+            checks,
+            accepted,
+            rejected,
+            platforms,
+        }
     }
 
     /// Whether the image passed.
@@ -169,6 +186,12 @@ impl Verdict {
         &self.accepted
     }
 
+    /// Of an index: each platform in it, in its order.
+    #[must_use]
+    pub fn platforms(&self) -> &[Covered] {
+        &self.platforms
+    }
+
     /// The evidence that does not count, each with its reason.
     #[must_use]
     pub fn rejected(&self) -> &[Rejected] {
@@ -193,6 +216,7 @@ impl CheckName {
             Self::Hardening => "hardening",
             Self::TransparencyLog => "transparency-log",
             Self::Timestamp => "timestamp",
+            Self::Coverage => "coverage",
         }
     }
 }

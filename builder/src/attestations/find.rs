@@ -84,6 +84,10 @@ impl Place {
     /// cannot be read is listed instead.
     pub async fn find(&self) -> Result<Found, FindError> {
         let (image, bytes) = self.image().await?;
+        self.about(image, bytes).await
+    }
+
+    async fn about(&self, image: Descriptor, bytes: Vec<u8>) -> Result<Found, FindError> {
         let referrers = self.referrers(image.digest).await?;
         if referrers.len() > MAX_REFERRERS {
             return Err(FindError::Document(format!(
@@ -102,6 +106,15 @@ impl Place {
             }
         }
         Ok(found)
+    }
+
+    /// What is said about a manifest of the same repository or layout, given its descriptor.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub async fn find_manifest(&self, entry: &Descriptor) -> Result<Found, FindError> {
+        let bytes = self.document(entry).await?;
+        self.about(entry.clone(), bytes).await
     }
 
     /// The bytes of a blob of at most `max` bytes, verified.

@@ -9,6 +9,7 @@ use touchmark_attest::{
 };
 use touchmark_builder::{
     attestations::find::{Found, Place},
+    oci::media_type,
     policy::verify::Evidence,
 };
 
@@ -16,7 +17,9 @@ use crate::{
     config::Config,
     content_check,
     error::CliError,
-    image, policy_file, runtime, signing_key,
+    image,
+    index::{self, PlatformFound},
+    policy_file, runtime, signing_key,
     ui::{
         printer::Printer,
         table::{self, ContentCheck},
@@ -27,7 +30,8 @@ use crate::{
 /// Check an image's signature, provenance and SBOM.
 ///
 /// Every statement that is attached to the image is looked at. The image passes when its signature,
-/// its provenance and its SBOM are each signed by the key and are about this image. The exit code is 0
+/// its provenance and its SBOM are each signed by the key and are about this image. Of an image index,
+/// each platform must have them too, itself or by what is said about the index. The exit code is 0
 /// only then; it is 1 when the image does not pass, 2 for wrong usage, and 3 when the registry does not
 /// answer. Nothing is asked of the network but the registry.
 #[derive(Debug, Args)]
@@ -123,18 +127,30 @@ fn judge(args: &VerifyArgs) -> Result<Judged, CliError> {
     let trust = trust(args, &policy)?;
     let requirement = requirement(args, &policy);
     let place = image::place(&args.image, &policy.policy.registries, &config)?;
-    let (found, content) = runtime::block_on(look(&place, args.layers))??;
+    let Looked { found, platforms, content } = runtime::block_on(look(&place, args.layers))??;
+    let is_index = media_type::is_index(&found.image.media_type);
     let digest = found.image.digest.to_string().parse();
     let digest = digest.map_err(|error| CliError::failed(format!("{error}")))?;
-    let verdict = evaluate(&digest, found.evidence, &trust, &requirement);
+    let mut verdict = evaluate(&digest, found.evidence, &trust, &requirement);
+    if is_index {
+        let platforms = index::judge(platforms, &trust, &requirement)?;
+        verdict = verdict.with_platforms(platforms, &requirement);
+    }
     let passed = verdict.passed() && content.iter().all(|check| check.status != Status::Failed);
     Ok(Judged { verdict, content, passed })
 }
 
-async fn look(place: &Place, layers: bool) -> Result<(Found, Vec<ContentCheck>), CliError> {
+struct Looked {
+    found: Found,
+    platforms: Vec<PlatformFound>,
+    content: Vec<ContentCheck>,
+}
+
+async fn look(place: &Place, layers: bool) -> Result<Looked, CliError> {
     let found = place.find().await.map_err(|error| image::not_found(&error))?;
-    let content = content_check::check(place, &found, layers).await;
-    Ok((found, content))
+    let platforms = index::platforms(place, &found).await;
+    let content = content_check::check(place, &found, &platforms, layers).await;
+    Ok(Looked { found, platforms, content })
 }
 
 fn trust(args: &VerifyArgs, policy: &policy_file::PolicyFile) -> Result<Trust, CliError> {

@@ -1,6 +1,6 @@
 //! Tables for people: aligned columns, the last one wrapped by nobody.
 
-use touchmark_attest::policy::{Status, Verdict};
+use touchmark_attest::policy::{Cover, Rejected, Status, Verdict};
 
 use super::text::harmless;
 
@@ -47,19 +47,44 @@ pub(crate) fn verdict(name: &str, verdict: &Verdict, content: &[ContentCheck]) -
     }
     let passed = verdict.passed() && content.iter().all(|check| check.status != Status::Failed);
     let mut text = format!("{}\n{}\n\n{}", harmless(name), verdict.image(), columns(&rows));
-    if !verdict.rejected().is_empty() {
+    if !verdict.platforms().is_empty() {
+        text.push_str(&format!("\n{}", columns(&coverage(verdict))));
+    }
+    let of_platforms = verdict.platforms().iter().flat_map(|one| &one.rejected);
+    let rejected: Vec<&Rejected> = verdict.rejected().iter().chain(of_platforms).collect();
+    if !rejected.is_empty() {
         text.push_str("\nevidence that does not count:\n");
-        for rejected in verdict.rejected() {
-            text.push_str(&format!(
-                "  {}  {}: {}\n",
-                harmless(&short(&rejected.origin)),
-                rejected.reason,
-                harmless(&rejected.detail)
-            ));
-        }
+    }
+    for rejected in rejected {
+        text.push_str(&format!(
+            "  {}  {}: {}\n",
+            harmless(&short(&rejected.origin)),
+            rejected.reason,
+            harmless(&rejected.detail)
+        ));
     }
     text.push_str(if passed { "\nVERIFIED\n" } else { "\nNOT VERIFIED\n" });
     text
+}
+
+/// Of an index: which platform has what, and where.
+fn coverage(verdict: &Verdict) -> Vec<Vec<String>> {
+    let head = ["PLATFORM", "MANIFEST", "SIGNATURE", "PROVENANCE", "SBOM", "HARDENING"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for covered in verdict.platforms() {
+        let mut row = vec![harmless(&covered.platform), short(&covered.image)];
+        row.extend(covered.roles().map(|(cover, _)| {
+            match cover {
+                Cover::Own => "own",
+                Cover::Index => "by index",
+                Cover::Missing => "MISSING",
+                Cover::NotRequired => "-",
+            }
+            .to_owned()
+        }));
+        rows.push(row);
+    }
+    rows
 }
 
 fn row(name: &str, status: Status, detail: &str) -> Vec<String> {
