@@ -70,14 +70,15 @@ pub(super) fn add(statement: &mut Statement<'_>) -> Option<Kind> {
 fn parse(statement: &mut Statement<'_>, known: Known) -> Option<Copy> {
     let flags = statement.flags(known);
     let (sources, inline, destination) = paths(statement)?;
-    let from = flags.value("from");
+    let given = |name: &str| flags.value(name).filter(|value| !value.text.is_empty());
+    let from = given("from");
     if let Some(from) = from.as_ref().filter(|from| from.text.contains('$')) {
         statement.faults.push(
             super::Diagnostic::new(from.span, "--from cannot hold a variable")
                 .help("define a stage with FROM, where a variable may stand, and name it here"),
         );
     }
-    let chmod = flags.value("chmod");
+    let chmod = given("chmod");
     if let Some(mode) = chmod.as_ref().filter(|mode| !mode.text.contains('$'))
         && let Err(message) = chmod::check(&mode.text)
     {
@@ -104,13 +105,13 @@ type Paths = (Vec<Located>, Vec<Heredoc>, Located);
 /// Sources and destination, as a JSON array or as words.
 fn paths(statement: &mut Statement<'_>) -> Option<Paths> {
     let known = statement.faults.len();
-    let (json, words) = match statement.json() {
+    let words = match statement.json() {
         Some(_) if statement.faults.len() > known => return None,
         Some(texts) => {
             let range = statement.arguments.clone();
-            (true, texts.into_iter().map(|text| Word { text, range: range.clone() }).collect())
+            texts.into_iter().map(|text| Word { text, range: range.clone() }).collect()
         }
-        None => (false, statement.words()),
+        None => statement.words(),
     };
     let name = statement.name();
     let Some((destination, sources)) =
@@ -123,7 +124,8 @@ fn paths(statement: &mut Statement<'_>) -> Option<Paths> {
         statement.fault_here(message, &format!("write for example: {name} src/ /app/"));
         return None;
     };
-    let heredoc = |word: &Word| if json { None } else { Heredoc::parse(&word.text) };
+    // BuildKit takes also an element of an array for one, which is empty then.
+    let heredoc = |word: &Word| Heredoc::parse(&word.text);
     if heredoc(destination).is_some() {
         let message = format!("a heredoc cannot be the destination of {name}");
         statement.fault(&destination.range, message, "write the destination path behind it");

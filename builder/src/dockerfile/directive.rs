@@ -36,6 +36,8 @@ pub struct Check {
 pub(super) struct DirectiveReader {
     directives: Directives,
     seen: Vec<String>,
+    /// Does an interpreter line stand first? Then only `syntax` is looked for behind it.
+    only_syntax: bool,
     done: bool,
 }
 
@@ -52,8 +54,11 @@ impl DirectiveReader {
 
     /// Looks at the next physical line. Is it a directive?
     pub(super) fn read(&mut self, line: &str, number: usize, faults: &mut Vec<Diagnostic>) -> bool {
-        // An interpreter line is allowed first (BuildKit skips it when it looks for `syntax`).
-        if self.done || (number == 1 && line.starts_with("#!")) {
+        if number == 1 && line.starts_with("#!") {
+            self.only_syntax = true;
+            return false;
+        }
+        if self.done {
             return false;
         }
         let Some((key, value)) = key_and_value(line) else {
@@ -64,6 +69,9 @@ impl DirectiveReader {
         let span = span_of(line, value, number);
         if !["syntax", "escape", "check"].contains(&key.as_str()) {
             self.done = true;
+        } else if self.only_syntax && key != "syntax" {
+            // A comment like any other, as it is to BuildKit.
+            return false;
         } else if self.seen.contains(&key) {
             faults.push(
                 Diagnostic::new(span, format!("the directive '{key}' is given twice"))
@@ -183,10 +191,12 @@ mod tests {
 
     #[test]
     fn directives_end_at_the_first_line_that_is_none() {
-        let (directives, faults) =
-            read("#!x\n# Syntax = docker/dockerfile:1-labs\n#escape=`\nFROM");
+        let (directives, faults) = read("# Syntax = docker/dockerfile:1-labs\n#escape=`\nFROM");
         assert_eq!(directives.syntax.as_deref(), Some("docker/dockerfile:1-labs"));
         assert_eq!((directives.escape, faults.len()), ('`', 0));
+        let after_interpreter = read("#!x\n#escape=`\n#syntax=docker/dockerfile:1").0;
+        assert_eq!(after_interpreter.syntax.as_deref(), Some("docker/dockerfile:1"));
+        assert_eq!(after_interpreter.escape, '\\');
         for text in
             ["\n#escape=`", "# comment\n#escape=`", "# other=1\n#escape=`", "FROM\n#escape=`"]
         {

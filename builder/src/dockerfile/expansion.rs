@@ -44,7 +44,8 @@ impl Variables for () {
 pub struct Expanded {
     /// The text.
     pub text: String,
-    /// The text cut at white space that was neither quoted nor escaped (EXPOSE).
+    /// The text cut at white space that was neither quoted nor escaped (EXPOSE, here-documents). As in
+    /// BuildKit, `${v…}` with a modifier drops what stood before it in its word: `80-${v:-82}` is `82`.
     pub words: Vec<String>,
     /// Variables that were not set.
     pub unset: BTreeSet<String>,
@@ -102,6 +103,7 @@ impl Expander {
             variables,
             unset: BTreeSet::new(),
             depth: 0,
+            modified: false,
         };
         let (text, words) = reader.until(None, self.keep_escapes)?;
         Ok(Expanded { text, words, unset: reader.unset })
@@ -138,6 +140,8 @@ struct Reader<'a> {
     variables: &'a dyn Variables,
     unset: BTreeSet<String>,
     depth: usize,
+    /// Had the last `$…` a modifier?
+    modified: bool,
 }
 
 type Text = Result<String, ExpansionError>;
@@ -160,6 +164,9 @@ impl<'a> Reader<'a> {
             }
             if c == '$' {
                 let value = self.dollar()?;
+                if self.modified {
+                    words.word.clear();
+                }
                 value.chars().for_each(|c| words.push(c));
                 text.push_str(&value);
             } else if !self.rules.plain_quotes && (c == '\'' || c == '"') {
@@ -228,6 +235,7 @@ impl<'a> Reader<'a> {
 
     fn dollar(&mut self) -> Text {
         self.rest.next();
+        self.modified = false;
         if self.rest.next_if_eq(&'{').is_none() {
             let name = self.name();
             return Ok(match self.value(&name) {
@@ -252,19 +260,23 @@ impl<'a> Reader<'a> {
     /// What follows `${`.
     fn braces(&mut self) -> Text {
         let name = self.name();
-        match self.rest.next().ok_or(ExpansionError::Unclosed)? {
-            '}' => Ok(match self.value(&name) {
-                Some(value) => value.to_owned(),
-                None if self.rules.keep_unset => format!("${{{name}}}"),
-                None => String::new(),
-            }),
+        let text = match self.rest.next().ok_or(ExpansionError::Unclosed)? {
+            '}' => {
+                return Ok(match self.value(&name) {
+                    Some(value) => value.to_owned(),
+                    None if self.rules.keep_unset => format!("${{{name}}}"),
+                    None => String::new(),
+                });
+            }
             ':' => {
                 let modifier = self.rest.next().ok_or(ExpansionError::Unclosed)?;
                 self.modified(&name, modifier, true)
             }
             '/' => self.replaced(&name),
             modifier => self.modified(&name, modifier, false),
-        }
+        };
+        self.modified = true;
+        text
     }
 
     /// `${name` is read, `modifier` is the character behind it or behind its colon.

@@ -4,6 +4,7 @@ use super::{
     duration,
     instruction::{CommandLine, Kind, Located},
     statement::{FlagKind::Value, Flags, Known, Statement},
+    word::Word,
 };
 
 /// What HEALTHCHECK says; durations in nanoseconds, 0 where they are not given.
@@ -32,21 +33,17 @@ const FLAGS: Known = &[
 ];
 
 pub(super) fn healthcheck(statement: &mut Statement<'_>) -> Option<Kind> {
-    let flags = statement.flags(FLAGS);
     let words = statement.words();
+    if words.first().is_some_and(|kind| kind.text.eq_ignore_ascii_case("NONE")) {
+        return Some(Kind::Healthcheck(none(statement, &words)));
+    }
+    let flags = statement.flags(FLAGS);
     let help = "write HEALTHCHECK CMD command, or HEALTHCHECK NONE";
     let Some(kind) = words.first() else {
         statement.fault_here("HEALTHCHECK needs an argument".into(), help);
         return None;
     };
     let command = match kind.text.to_ascii_uppercase().as_str() {
-        "NONE" => {
-            if let Some(more) = words.get(1) {
-                let message = "HEALTHCHECK NONE takes no arguments".into();
-                statement.fault(&more.range, message, "remove what follows NONE");
-            }
-            None
-        }
         "CMD" => {
             let whole = statement.arguments.clone();
             let start = words.get(1).map_or(whole.end, |word| word.range.start);
@@ -78,9 +75,26 @@ pub(super) fn healthcheck(statement: &mut Statement<'_>) -> Option<Kind> {
     }))
 }
 
-/// A duration of at least a millisecond, or 0.
+/// `HEALTHCHECK NONE`. Its flags are not even read.
+fn none(statement: &mut Statement<'_>, words: &[Word]) -> Healthcheck {
+    if let Some(more) = words.get(1) {
+        let message = "HEALTHCHECK NONE takes no arguments".into();
+        statement.fault(&more.range, message, "remove what follows NONE");
+    }
+    statement.ignore_flags("flags mean nothing to HEALTHCHECK NONE");
+    Healthcheck {
+        command: None,
+        interval: 0,
+        timeout: 0,
+        start_period: 0,
+        start_interval: 0,
+        retries: 0,
+    }
+}
+
+/// A duration of at least a millisecond, or 0, which stands also for an empty value.
 fn time(statement: &mut Statement<'_>, flags: &Flags, name: &str) -> u64 {
-    let Some(flag) = flags.value(name) else { return 0 };
+    let Some(flag) = flags.value(name).filter(|flag| !flag.text.is_empty()) else { return 0 };
     match duration::parse(&flag.text) {
         Some(value) if value == 0 || value >= 1_000_000 => value,
         _ => {
@@ -90,7 +104,7 @@ fn time(statement: &mut Statement<'_>, flags: &Flags, name: &str) -> u64 {
 }
 
 fn retries(statement: &mut Statement<'_>, flag: Option<Located>) -> u64 {
-    let Some(flag) = flag else { return 0 };
+    let Some(flag) = flag.filter(|flag| !flag.text.is_empty()) else { return 0 };
     match flag.text.parse::<i32>().ok().and_then(|value| u64::try_from(value).ok()) {
         Some(value) => value,
         None => fault(statement, &flag, "retries", "write a number, such as 3"),

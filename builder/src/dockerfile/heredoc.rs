@@ -1,5 +1,6 @@
 //! Here-documents of RUN, COPY and ADD: `^(\d*)<<(-?)\s*([^<]*)$`, the rest being one word. They are
-//! found with `\` as escape character whatever the directive says, as BuildKit does.
+//! found with `\` as escape character whatever the directive says, as BuildKit does. In RUN the word may
+//! stand apart from its `<<`, but not from `<<-`.
 
 use super::{
     diagnostic::Diagnostic,
@@ -70,7 +71,17 @@ impl Heredoc {
             ..Expander::new('\\')
         };
         let words = rules.expand(line, &()).map(|expanded| expanded.words).unwrap_or_default();
-        words.iter().filter_map(|word| Self::parse(word)).collect()
+        let mut found = Vec::new();
+        let mut words = words.into_iter().peekable();
+        while let Some(mut word) = words.next() {
+            if word.trim_start_matches(|c: char| c.is_ascii_digit()) == "<<"
+                && let Some(name) = words.next_if(|next| !next.contains('<'))
+            {
+                word += &name;
+            }
+            found.extend(Self::parse(&word));
+        }
+        found
     }
 
     /// Reads its lines. `span` is where it was opened.
@@ -123,6 +134,7 @@ mod tests {
         assert_eq!(names("RUN <<A cat <<-B > x"), ["A", "B"]);
         assert_eq!(names("RUN echo \"<<A\" '<<B' cat<<C <<<D"), [""; 0]);
         assert_eq!(names("RUN echo it's <<EOF"), [""; 0]);
+        assert_eq!(names("RUN cat <<  A 3<<\t'B C' <<- D << <<E"), ["A", "B C", "E"]);
     }
 
     #[test]

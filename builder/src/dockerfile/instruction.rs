@@ -1,6 +1,6 @@
 //! The syntax tree of an instruction.
 
-use super::{copy::Copy, healthcheck::Healthcheck, run::Run, span::Span};
+use super::{copy::Copy, diagnostic::Diagnostic, healthcheck::Healthcheck, run::Run, span::Span};
 
 /// A piece of text and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +105,6 @@ pub struct CommandLine {
 pub struct Onbuild {
     /// The instruction's text with its heredocs, as the image configuration keeps it.
     pub trigger: String,
-    /// The instruction.
-    pub instruction: Box<Instruction>,
+    /// The instruction, or its faults: BuildKit reads a trigger only when a stage builds on this one.
+    pub instruction: Result<Box<Instruction>, Vec<Diagnostic>>,
 }

@@ -28,10 +28,17 @@ pub(super) fn onbuild(statement: &mut Statement<'_>) -> Option<Kind> {
     for heredoc in &inner.heredocs {
         trigger = format!("{trigger}\n{}{}", heredoc.contents, heredoc.name);
     }
-    let instruction = parse::instruction(&mut inner);
-    statement.faults.append(&mut inner.faults);
+    let parsed = parse::instruction(&mut inner);
     statement.warnings.append(&mut inner.warnings);
-    Some(Kind::Onbuild(Onbuild { trigger, instruction: Box::new(instruction?) }))
+    let instruction = match parsed {
+        Some(instruction) if inner.faults.is_empty() => Ok(Box::new(instruction)),
+        _ => Err(inner.faults),
+    };
+    for fault in instruction.as_ref().err().into_iter().flatten() {
+        let message = format!("no stage can build on this one: {}", fault.message);
+        statement.warnings.push(Diagnostic { message, ..fault.clone() });
+    }
+    Some(Kind::Onbuild(Onbuild { trigger, instruction }))
 }
 
 impl Instruction {

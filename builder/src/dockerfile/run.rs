@@ -79,8 +79,15 @@ pub(super) fn run(statement: &mut Statement<'_>) -> Option<Kind> {
     let known = statement.faults.len();
     let command = statement.command_line();
     let sound = statement.faults.len() == known;
-    if sound && (statement.arguments.is_empty() || command.words.is_empty()) {
-        statement.fault_here("RUN needs a command".into(), "write for example: RUN make install");
+    if sound && command.words.is_empty() {
+        let help = "write for example: RUN make install";
+        if command.exec {
+            statement.fault_here("RUN needs a command".into(), help);
+        } else {
+            let span = statement.span(&statement.keyword);
+            let message = "RUN has no command; the shell is run with nothing to do";
+            statement.warnings.push(Diagnostic::new(span, message).help(help));
+        }
     }
     let heredocs = std::mem::take(&mut statement.heredocs);
     let devices = flags.values("device").collect();

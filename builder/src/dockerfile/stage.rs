@@ -66,7 +66,7 @@ impl Stage {
             name: name.as_ref().map(|name| name.text.to_lowercase()),
             written_name: name,
             base: words.first().map_or(missing, |base| statement.located(base)),
-            platform: flags.value("platform"),
+            platform: flags.value("platform").filter(|platform| !platform.text.is_empty()),
             span: statement.whole(),
             text: statement.line.text.trim().to_owned(),
             comments: statement.line.comments.clone(),

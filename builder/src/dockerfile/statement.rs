@@ -233,6 +233,14 @@ impl<'a> Statement<'a> {
         flags
     }
 
+    /// Warns where there are flags that nothing reads.
+    pub(super) fn ignore_flags(&mut self, message: &str) {
+        if let Some(flag) = std::mem::take(&mut self.flags).first() {
+            let span = self.span(&flag.range);
+            self.warnings.push(Diagnostic::new(span, message).help("remove them"));
+        }
+    }
+
     fn unknown_flag(&mut self, name: &str, word: &Word, known: Known) {
         let own = self.name();
         let names: Vec<String> = known.iter().map(|(name, _)| format!("--{name}")).collect();

@@ -83,6 +83,8 @@ pub struct StageHistory {
     pub comment: String,
     /// The operation that makes its layer; `None` where it makes none.
     pub vertex: Option<VertexId>,
+    /// What BuildKit calls that layer where a history lacks an entry for it; empty where there is none.
+    pub layer: String,
 }
 
 /// The instructions of this Dockerfile that set what the image runs; `None` where the base does.

@@ -92,6 +92,7 @@ fn show(graph: &BuildGraph, images: &[BaseImage]) -> String {
     for entry in &target.history {
         let _ = writeln!(out, "history {:?} {:?}", entry.vertex.map(|id| id.0), entry.created_by);
         assert_eq!(entry.comment, "buildkit.dockerfile.v0");
+        assert_eq!(entry.layer.is_empty(), entry.vertex.is_none());
     }
     let _ = writeln!(out, "lines {:?}", target.lines);
     let _ = writeln!(out, "used {:?}", graph.used_args);

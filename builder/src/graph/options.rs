@@ -10,7 +10,7 @@ use crate::{
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
-    /// `--target`: a stage's name in any case, or its index; `None` is the last stage.
+    /// `--target`: a stage's name in any case; `None` is the last stage.
     pub target: Option<String>,
     /// `--build-arg`. A key without a value is one that the environment does not have; it counts as not
     /// given.

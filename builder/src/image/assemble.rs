@@ -1,8 +1,10 @@
 //! Solved layers, configuration and history become an image.
 
+use std::iter;
+
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::Image;
+use super::{Image, history};
 use crate::{
     graph::Target,
     oci::{
@@ -12,6 +14,9 @@ use crate::{
     },
     solver::{Solved, chain::Chains, error::SolveError},
 };
+
+/// What a layer of a base is called where the base's history lacks it.
+const BASE_LAYER: &str = "created by buildkit";
 
 /// Joins the target's layers, making blobs of those that are only snapshots so far.
 ///
@@ -33,14 +38,22 @@ pub async fn assemble(
     let mut config = target.config.clone();
     config.created = Some(created.clone());
     config.rootfs = RootFs { diff_ids: chain.clone(), ..RootFs::default() };
-    config.history = target.base_history.clone();
-    config.history.extend(target.history.iter().map(|entry| History {
-        created: Some(created.clone()),
-        created_by: Some(entry.created_by.clone()),
-        author: None,
-        comment: Some(entry.comment.clone()),
-        empty_layer: !entry.vertex.is_some_and(|vertex| solved.vertex(vertex).added),
-    }));
+    let mut entries = target.base_history.clone();
+    let mut ours = Vec::new();
+    for entry in &target.history {
+        let added = entry.vertex.is_some_and(|vertex| solved.vertex(vertex).added);
+        ours.extend(added.then(|| entry.layer.clone()));
+        entries.push(History {
+            created: Some(created.clone()),
+            created_by: Some(entry.created_by.clone()),
+            author: None,
+            comment: Some(entry.comment.clone()),
+            empty_layer: !added,
+        });
+    }
+    let base = chain.len().saturating_sub(ours.len());
+    let names = iter::repeat_n(BASE_LAYER.to_owned(), base).chain(ours).collect::<Vec<_>>();
+    config.history = history::mended(entries, &names[..chain.len()], &created);
     Ok(Image { config, layers })
 }
 

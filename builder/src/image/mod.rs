@@ -1,16 +1,18 @@
-//! From solved layers to an image: `assemble` joins layers, configuration and history; `hardened` hands
+//! From solved layers to an image: `assemble` joins layers, configuration and `history`; `hardened` hands
 //! it to the rules and remembers the outcome; `described` takes its inventory; `Image::seal` fixes the bytes;
 //! `index` gathers the images of several platforms.
 
 pub mod assemble;
 pub mod described;
 pub mod hardened;
+mod history;
 pub mod index;
 
 use serde::{Deserialize, Serialize};
 
 use crate::oci::{
-    config::ImageConfig, descriptor::Descriptor, digest::Digest, manifest::Manifest, media_type,
+    config::ImageConfig, descriptor::Descriptor, digest::Digest, json, manifest::Manifest,
+    media_type,
 };
 
 /// An image whose bytes are not fixed yet.
@@ -41,7 +43,7 @@ impl Image {
     /// # Errors
     /// Never for these documents; JSON refuses only maps whose keys are not text.
     pub fn seal(&self) -> Result<Sealed, serde_json::Error> {
-        let config = serde_json::to_vec(&self.config)?;
+        let config = json::to_vec(&self.config)?;
         let manifest =
             Manifest::image(Descriptor::of(media_type::CONFIG, &config), self.layers.clone());
         let manifest = serde_json::to_vec(&manifest)?;

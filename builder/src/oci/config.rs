@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{digest::Digest, platform::Platform};
+use super::{digest::Digest, json::or_default, platform::Platform};
 
 /// The largest configuration blob that is read from outside, in bytes.
 pub const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
@@ -15,25 +15,36 @@ pub const MAX_CONFIG_BYTES: u64 = 4 * 1024 * 1024;
 pub struct ImageConfig {
     /// Processor architecture.
     pub architecture: String,
+    /// Author (MAINTAINER).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
     /// How to run the image.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub config: ContainerConfig,
     /// Creation time, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<String>,
     /// One entry per instruction.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<History>,
     /// Operating system.
     pub os: String,
+    /// Features that the operating system must have (Windows).
+    #[serde(
+        rename = "os.features",
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub os_features: Vec<String>,
+    /// Version of the operating system (Windows).
+    #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
+    pub os_version: Option<String>,
     /// The layers by the digest of their uncompressed tar.
     pub rootfs: RootFs,
     /// Architecture variant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// Author (MAINTAINER).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub author: Option<String>,
 }
 
 impl ImageConfig {
@@ -51,6 +62,8 @@ impl ImageConfig {
             created: None,
             history: Vec::new(),
             os: platform.os.clone(),
+            os_features: Vec::new(),
+            os_version: None,
             rootfs: RootFs::default(),
             variant: platform.variant.clone(),
             author: None,
@@ -66,43 +79,43 @@ pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bi
 #[serde(rename_all = "PascalCase")]
 pub struct ContainerConfig {
     /// `user[:group]`, names or numbers; empty is root.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     pub user: String,
     /// Keys `port/protocol`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub exposed_ports: BTreeMap<String, Empty>,
     /// `NAME=value`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
     /// ENTRYPOINT.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_none_or_empty")]
     pub entrypoint: Option<Vec<String>>,
     /// CMD.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "is_none_or_empty")]
     pub cmd: Option<Vec<String>>,
+    /// Keys are absolute paths.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<String, Empty>,
+    /// WORKDIR.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    pub working_dir: String,
+    /// LABEL.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// STOPSIGNAL.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
+    pub stop_signal: String,
+    /// Docker's mark that CMD was given as one string.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    pub args_escaped: bool,
     /// HEALTHCHECK.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
-    /// Docker's mark that CMD was given as one string.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub args_escaped: bool,
-    /// Keys are absolute paths.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub volumes: BTreeMap<String, Empty>,
-    /// WORKDIR.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub working_dir: String,
     /// ONBUILD triggers, instruction text.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub on_build: Vec<String>,
-    /// LABEL.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
-    /// STOPSIGNAL.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub stop_signal: String,
     /// SHELL.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub shell: Vec<String>,
 }
 
@@ -115,7 +128,7 @@ pub struct Empty {}
 #[serde(rename_all = "PascalCase")]
 pub struct Healthcheck {
     /// `["NONE"]`, `["CMD", args…]` or `["CMD-SHELL", command]`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<String>,
     /// Time between two checks.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -132,6 +145,12 @@ pub struct Healthcheck {
     /// Failures in a row that make a container unhealthy.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: u64,
+}
+
+/// Go leaves out a list without elements.
+#[allow(clippy::ref_option, reason = "the signature serde asks for")]
+fn is_none_or_empty(words: &Option<Vec<String>>) -> bool {
+    words.as_ref().is_none_or(Vec::is_empty)
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -166,7 +185,7 @@ pub struct RootFs {
     #[serde(rename = "type")]
     pub kind: String,
     /// Digests of the uncompressed layers, lowest first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub diff_ids: Vec<Digest>,
 }
 

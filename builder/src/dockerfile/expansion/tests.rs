@@ -83,6 +83,12 @@ fn faults_name_the_mistake() {
 fn words_are_cut_after_the_expansion() {
     let expanded = Expander::new('\\').expand("80 $two \"$two\" a\\ b", &variables()).unwrap();
     assert_eq!(expanded.words, ["80", "x", "y", "x  y", "a b"]);
+    for (word, expected) in
+        [("80-${none:-82}", "82"), ("1${foo+2}3${none-4}5", "45"), ("\"8${none:-0}\"", "80")]
+    {
+        let expanded = Expander::new('\\').expand(word, &variables()).unwrap();
+        assert_eq!(expanded.words, [expected], "{word}");
+    }
     let unset = Expander::new('\\').expand("$none ${gone:-x}", &()).unwrap().unset;
     assert_eq!(unset.into_iter().collect::<Vec<_>>(), ["gone", "none"]);
 }

@@ -18,16 +18,16 @@ pub(super) fn list(words: &[String]) -> String {
     format!("[{}]", words.join(" "))
 }
 
-/// A health check as `%+v` shows it.
+/// A health check as `%q` shows it, the number of retries as a character.
 pub(super) fn healthcheck(check: &Healthcheck) -> String {
+    let test = quoted_list(&check.test);
+    let [interval, timeout, start_period, start_interval] =
+        [check.interval, check.timeout, check.start_period, check.start_interval]
+            .map(|time| quoted(&duration::show(time)));
+    let retries = u32::try_from(check.retries).ok().and_then(char::from_u32);
+    let retries = literal(retries.unwrap_or(char::REPLACEMENT_CHARACTER), '\'');
     format!(
-        "HEALTHCHECK {{Test:{} Interval:{} Timeout:{} StartPeriod:{} StartInterval:{} Retries:{}}}",
-        list(&check.test),
-        duration::show(check.interval),
-        duration::show(check.timeout),
-        duration::show(check.start_period),
-        duration::show(check.start_interval),
-        check.retries
+        "HEALTHCHECK &{{{test} {interval} {timeout} {start_period} {start_interval} {retries}}}"
     )
 }
 
@@ -46,25 +46,36 @@ pub(super) fn run(args: &[(String, String)], words: &[String]) -> String {
 /// A string as a Go literal.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
-            ' ' => out.push(c),
-            c if c < ' ' || c == '\u{7f}' => drop(write!(out, "\\x{:02x}", u32::from(c))),
-            c if is_printable(c) => out.push(c),
-            c if u32::from(c) < 0x1_0000 => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c => drop(write!(out, "\\U{:08x}", u32::from(c))),
-        }
-    }
+    text.chars().for_each(|c| escape(&mut out, c, '"'));
     out.push('"');
     out
+}
+
+/// A character as a Go literal.
+fn literal(c: char, quote: char) -> String {
+    let mut out = String::from(quote);
+    escape(&mut out, c, quote);
+    out.push(quote);
+    out
+}
+
+fn escape(out: &mut String, c: char, quote: char) {
+    match c {
+        _ if c == quote => out.extend(['\\', c]),
+        '\\' => out.push_str("\\\\"),
+        '\u{7}' => out.push_str("\\a"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\u{b}' => out.push_str("\\v"),
+        ' ' => out.push(c),
+        c if c < ' ' || c == '\u{7f}' => drop(write!(out, "\\x{:02x}", u32::from(c))),
+        c if is_printable(c) => out.push(c),
+        c if u32::from(c) < 0x1_0000 => drop(write!(out, "\\u{:04x}", u32::from(c))),
+        c => drop(write!(out, "\\U{:08x}", u32::from(c))),
+    }
 }
 
 /// No control, no space but the plain one, nothing invisible, nothing private. (Go also escapes what its
@@ -97,9 +108,15 @@ mod tests {
         let args = [("A".into(), "b".into()), ("C".into(), String::new())];
         assert_eq!(run(&args, &["make".into()]), "RUN |2 A=b C= make # buildkit");
         let check = Healthcheck { test: vec!["NONE".into()], ..Healthcheck::default() };
+        assert_eq!(healthcheck(&check), r#"HEALTHCHECK &{["NONE"] "0s" "0s" "0s" "0s" '\x00'}"#);
+        let retries = |retries| {
+            let text = healthcheck(&Healthcheck { retries, ..Healthcheck::default() });
+            text.rsplit(' ').next().unwrap_or_default().to_owned()
+        };
+        assert_eq!([3, 10, 34, 39].map(retries), ["'\\x03'}", "'\\n'}", "'\"'}", "'\\''}"]);
         assert_eq!(
-            healthcheck(&check),
-            "HEALTHCHECK {Test:[NONE] Interval:0s Timeout:0s StartPeriod:0s StartInterval:0s Retries:0}"
+            [65, 92, 200, 2_000_000].map(retries),
+            ["'A'}", "'\\\\'}", "'È'}", "'\u{fffd}'}"]
         );
     }
 }

@@ -137,7 +137,24 @@ impl Lowering<'_, '_> {
                 };
             }
         }
-        parts.into_iter().rev().flatten().collect()
+        let mut history: Vec<StageHistory> = parts.into_iter().rev().flatten().collect();
+        for entry in &mut history {
+            entry.layer = entry.vertex.map(|id| self.layer(id)).unwrap_or_default();
+        }
+        history
+    }
+
+    /// What BuildKit calls the layer of an operation.
+    fn layer(&self, id: VertexId) -> String {
+        let Vertex { op, origin } = &self.vertices[id.0];
+        if let Op::Run(run) = op {
+            return format!("mount / from exec {}", run.args.join(" "));
+        }
+        let stage = match self.plan.stages.len() {
+            1 => String::new(),
+            _ => format!("{} ", origin.stage),
+        };
+        format!("[{stage}{}/{}] {}", origin.step, origin.steps, origin.text)
     }
 
     fn finish(mut self) -> Result<BuildGraph, Vec<Diagnostic>> {

@@ -110,7 +110,8 @@ impl StageState {
 
     /// Adds a history entry; `vertex` is the operation that makes its layer.
     pub(super) fn commit(&mut self, created_by: String, vertex: Option<VertexId>) {
-        self.history.push(StageHistory { created_by, comment: COMMENT.into(), vertex });
+        let comment = COMMENT.into();
+        self.history.push(StageHistory { created_by, comment, vertex, layer: String::new() });
     }
 }
 

@@ -182,7 +182,7 @@ impl<'a> Plan<'a> {
         let mut instructions: Vec<Cow<'a, Instruction>> = match &base {
             Base::Stage(index) => {
                 platform = self.stages[*index].platform.clone();
-                self.triggers_of(*index)
+                self.triggers_of(*index, stage, faults)
             }
             Base::Image(reference) => {
                 let key = (reference.to_string(), platform.to_string());
@@ -197,13 +197,23 @@ impl<'a> Plan<'a> {
     }
 
     /// The triggers that a stage of this file leaves to the stages that build on it.
-    fn triggers_of(&self, index: usize) -> Vec<Cow<'a, Instruction>> {
-        let own = self.file.stages[index].instructions.iter();
-        own.filter_map(|instruction| match &instruction.kind {
-            Kind::Onbuild(onbuild) => Some(Cow::Borrowed(&*onbuild.instruction)),
-            _ => None,
-        })
-        .collect()
+    fn triggers_of(
+        &self,
+        index: usize,
+        user: &Stage,
+        faults: &mut Vec<Diagnostic>,
+    ) -> Vec<Cow<'a, Instruction>> {
+        let mut triggers = Vec::new();
+        for instruction in &self.file.stages[index].instructions {
+            let Kind::Onbuild(onbuild) = &instruction.kind else { continue };
+            match &onbuild.instruction {
+                Ok(instruction) => triggers.push(Cow::Borrowed(&**instruction)),
+                Err(found) => faults.extend(found.iter().map(|fault| {
+                    fault.clone().related(user.span, "the trigger is run for this stage")
+                })),
+            }
+        }
+        triggers
     }
 
     fn base(&self, stage: &Stage, faults: &mut Vec<Diagnostic>) -> Base {
@@ -277,13 +287,18 @@ impl<'a> Plan<'a> {
         if let Some(index) = self.names.get(wanted.to_lowercase().as_str()) {
             return Ok(*index);
         }
-        if let Some(index) = wanted.parse().ok().filter(|index: &usize| *index <= last) {
-            return Ok(index);
-        }
         let message = format!("there is no stage '{wanted}' to build");
+        let counted = wanted.parse().ok().and_then(|index: usize| self.file.stages.get(index));
+        if let Some(stage) = counted {
+            let help = match &stage.name {
+                Some(name) => format!("--target takes a name, not an index; write --target {name}"),
+                None => "--target takes a name, not an index; name the stage with AS".into(),
+            };
+            return Err(Diagnostic::new(stage.span, message).help(help));
+        }
         let names: Vec<&str> = self.names.keys().copied().collect();
         let help = if names.is_empty() {
-            format!("no stage has a name; --target takes an index from 0 to {last}")
+            "no stage has a name; give it one with AS".to_owned()
         } else {
             format!("the stages are {}", names.join(", "))
         };
