@@ -20,7 +20,7 @@ use crate::{
     attestations::AttestError,
     base_trust::{BaseTrust, BaseTrustError},
     dockerfile::{Diagnostic, Dockerfile},
-    export::{self, ExportError, Outputs, release::Release},
+    export::{self, ExportError, Results, outputs::Outputs, product::Product},
     graph::{self, BuildGraph, BuildOptions, ConfigLines},
     harden::{HardenError, HardenOptions},
     image::described::DescribeError,
@@ -72,8 +72,9 @@ pub struct BuildRequest {
 /// What was built.
 #[derive(Debug)]
 pub struct Build {
-    /// The image, or the images of all platforms, with what stands beside them.
-    pub release: Release,
+    /// The image, or the images of all platforms, with what stands beside them: once in every form that
+    /// an output wants, and not at all where only files are wanted.
+    pub products: Vec<Product>,
 }
 
 /// Why there is no image. The roof's one error: each room keeps its own below.
@@ -145,11 +146,21 @@ pub async fn build(
     let context = solver.context_digest().await?;
     let context = ContextRecord { digest: context, git: request.git.clone() };
     let run = Run { request, host, context, finished: OffsetDateTime::now_utc() };
-    let each = plans.iter().zip(&solution.platforms);
-    let made = try_join_all(each.map(|(plan, solved)| run.image(plan, solved))).await?;
-    let release = run.release(&plans, &solution, made)?;
-    export::export(&release, &request.outputs, host, observer.as_ref()).await?;
-    Ok(Build { release })
+    let each: Vec<_> = plans.iter().zip(&solution.platforms).collect();
+    let mut results = Results { products: Vec::new(), trees: run.trees(&each).await? };
+    if request.outputs.wants_image() {
+        let hardened = each.iter().map(|(plan, solved)| run.image(plan, solved));
+        let hardened = try_join_all(hardened).await?;
+        for form in request.outputs.forms() {
+            let made = each.iter().zip(&hardened);
+            let made = made.map(|((plan, solved), image)| run.made(plan, solved, image, &form));
+            let made = try_join_all(made).await?;
+            let release = run.release(&plans, &solution, made, &form)?;
+            results.products.push(Product { form, release });
+        }
+    }
+    export::export(&results, &request.outputs, host, observer.as_ref()).await?;
+    Ok(Build { products: results.products })
 }
 
 /// Names the build arguments that no ARG took: mostly a typing error.

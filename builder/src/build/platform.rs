@@ -8,12 +8,14 @@ use touchmark_attest::predicate::hardening::HardeningReport;
 use super::{BuildError, BuildRequest, plan::PlatformPlan};
 use crate::{
     attestations::Predicates,
+    export::file_tree::FileTree,
     harden::HardenOptions,
     image::{
         Sealed,
         assemble::assemble,
         described::{Description, describe},
-        hardened::harden,
+        form::{Form, formed},
+        hardened::{HardenedImage, harden},
     },
     oci::{digest::Digest, platform::Platform},
     provenance::{self, ContextRecord, Facts, Materials, Parameters},
@@ -42,29 +44,40 @@ pub(super) struct Made {
 }
 
 impl Run<'_> {
-    /// Assembles, hardens and describes.
+    /// Assembles and hardens.
     pub(super) async fn image(
         &self,
         plan: &PlatformPlan,
         solved: &Solved,
-    ) -> Result<Made, BuildError> {
+    ) -> Result<HardenedImage, BuildError> {
         let (request, host) = (self.request, self.host);
         let (target, epoch) = (&plan.graph.target, request.solve.epoch);
         let image = assemble(target, solved, &host.chains, epoch).await.map_err(Arc::new)?;
         let inherited_cmd = target.lines.cmd.is_none();
         let options = HardenOptions { inherited_cmd, ..request.harden.clone() };
-        let hardened =
-            harden(image, &options, &host.content, &host.cache).await.map_err(|error| {
-                BuildError::Harden { error: Box::new(error), lines: Box::new(target.lines.clone()) }
-            })?;
-        let sealed = hardened.image.seal()?;
-        let diff_ids = hardened.image.config.rootfs.diff_ids.clone();
-        let sbom = match request.sbom {
+        harden(image, &options, &host.content, &host.cache).await.map_err(|error| {
+            BuildError::Harden { error: Box::new(error), lines: Box::new(target.lines.clone()) }
+        })
+    }
+
+    /// The image in one form, and what there is to say about it.
+    pub(super) async fn made(
+        &self,
+        plan: &PlatformPlan,
+        solved: &Solved,
+        hardened: &HardenedImage,
+        form: &Form,
+    ) -> Result<Made, BuildError> {
+        let (request, host) = (self.request, self.host);
+        let image = formed(&hardened.image, form, &host.chains).await.map_err(Arc::new)?;
+        let sealed = image.seal(form)?;
+        let diff_ids = image.config.rootfs.diff_ids;
+        let sbom = match request.sbom && request.signer.is_some() {
             true => {
                 let description = Description {
                     name: request.outputs.name().unwrap_or_else(|| "image".into()),
                     diff_ids: diff_ids.clone(),
-                    epoch,
+                    epoch: request.solve.epoch,
                     fetched: fetched(solved.requests()),
                 };
                 Some(describe(&sealed, description, &host.content, &host.cache).await?)
@@ -85,9 +98,31 @@ impl Run<'_> {
             image: sealed,
             diff_ids,
             hardening: hardened.report.clone(),
-            predicates: Predicates { provenance, sbom, hardening: Some(hardened.report) },
+            predicates: Predicates { provenance, sbom, hardening: Some(hardened.report.clone()) },
             ran: solved.ran(),
         })
+    }
+
+    /// The files of the target on each platform, where an output wants them. They are not hardened: no
+    /// image is made of them.
+    pub(super) async fn trees(
+        &self,
+        each: &[(&PlatformPlan, &Solved)],
+    ) -> Result<Vec<FileTree>, BuildError> {
+        let mut trees = Vec::new();
+        if self.request.outputs.files.is_empty() {
+            return Ok(trees);
+        }
+        for (plan, solved) in each {
+            let view = self.host.chains.view(&solved.target().layers).await.map_err(Arc::new)?;
+            trees.push(FileTree {
+                platform: plan.platform.clone(),
+                view: Arc::new(view),
+                epoch: self.request.solve.epoch,
+                documents: Vec::new(),
+            });
+        }
+        Ok(trees)
     }
 
     /// The provenance of an image or of an index, where one is asked for.

@@ -1,6 +1,6 @@
 //! The images of all platforms with their signed statements, and the index over them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     BuildError,
@@ -13,7 +13,7 @@ use crate::{
         artifact::Artifact,
         release::{ImageIndex, PlatformImage, Release},
     },
-    image::index::SealedIndex,
+    image::{form::Form, index::SealedIndex},
     oci::descriptor::Descriptor,
     provenance::{self, Materials, Parameters},
     solver::Solution,
@@ -26,16 +26,25 @@ impl Run<'_> {
         plans: &[PlatformPlan],
         solution: &Solution,
         made: Vec<Made>,
+        form: &Form,
     ) -> Result<Release, BuildError> {
         let index = match made.len() {
             0 | 1 => None,
-            _ => Some(self.index(plans, solution, &made)?),
+            _ => Some(self.index(plans, solution, &made, form)?),
         };
         let mut images = Vec::with_capacity(made.len());
         for one in made {
             let artifacts = self.sign(&one.image.descriptor, &one.predicates, one.ran)?;
-            let Made { platform, image, diff_ids, hardening, .. } = one;
-            images.push(PlatformImage { platform, image, diff_ids, hardening, artifacts });
+            let Made { platform, image, diff_ids, hardening, predicates, .. } = one;
+            let provenance = predicates.provenance;
+            images.push(PlatformImage {
+                platform,
+                image,
+                diff_ids,
+                hardening,
+                provenance,
+                artifacts,
+            });
         }
         let mut images = images.into_iter();
         let first = images.next().ok_or(BuildError::NoPlatform)?;
@@ -52,9 +61,10 @@ impl Run<'_> {
         plans: &[PlatformPlan],
         solution: &Solution,
         made: &[Made],
+        form: &Form,
     ) -> Result<ImageIndex, BuildError> {
         let images = made.iter().map(|one| (&one.platform, &one.image));
-        let index = SealedIndex::of(images, BTreeMap::new())?;
+        let index = SealedIndex::of(images, form)?;
         let mut seen = BTreeSet::new();
         let images = plans.iter().flat_map(|plan| plan.images.iter());
         let images = images

@@ -52,6 +52,12 @@ pub enum LayoutError {
     /// An index without the wanted platform.
     #[error("{place} has {fault}\nhelp: choose one of these with --platform")]
     NoPlatform { place: String, fault: Box<NoPlatform> },
+    /// A file shall be where a directory is.
+    #[error(
+        "{} is a directory, so no archive was written there\n\
+         help: name a file, or write tar=false for an OCI layout as a directory", path.display()
+    )]
+    Directory { path: PathBuf },
     /// There is something at the destination that must not be overwritten.
     #[error(
         "{} is neither empty nor an OCI layout, so nothing was written there\n\

@@ -51,6 +51,19 @@ pub fn write_directory(
     image: LayoutImage<'_>,
     dest: &Path,
 ) -> Result<(), LayoutError> {
+    stage_directory(store, image, dest)?.publish()
+}
+
+/// Writes everything that [`write_directory`] would, but beside `dest`: it takes its place when it is
+/// published, and is gone when it is dropped.
+///
+/// # Errors
+/// As [`write_directory`].
+pub fn stage_directory(
+    store: &ContentStore,
+    image: LayoutImage<'_>,
+    dest: &Path,
+) -> Result<StagedLayout, LayoutError> {
     // So that `.` and links to directories have a parent to put the new directory in.
     let dest = &fs::canonicalize(dest).unwrap_or_else(|_| dest.into());
     let parent = parent(dest);
@@ -70,7 +83,7 @@ pub fn write_directory(
     write(&fresh.path().join("oci-layout"), VERSION)?;
     let open = Permissions::from_mode(0o755);
     fs::set_permissions(fresh.path(), open).map_err(LayoutError::io("write", fresh.path()))?;
-    publish(fresh, dest, existing.is_some())
+    Ok(StagedLayout { fresh, dest: dest.clone(), exchange: existing.is_some() })
 }
 
 /// Writes the layout as a tar archive to the file `dest`, replacing it.
@@ -89,19 +102,21 @@ pub fn write_archive_file(
     }
     let fresh = tempfile::Builder::new().prefix(".touchmark-layout-").tempfile_in(&parent);
     let mut fresh = fresh.map_err(LayoutError::io("create a file in", &parent))?;
-    write_archive(store, image, io::BufWriter::new(&mut fresh))?;
+    write_archive(store, image, &[], io::BufWriter::new(&mut fresh))?;
     let open = Permissions::from_mode(0o644);
     fs::set_permissions(fresh.path(), open).map_err(LayoutError::io("write", dest))?;
     fresh.persist(dest).map(drop).map_err(|error| LayoutError::io("write", dest)(error.error))
 }
 
-/// Writes the layout as a tar archive to `out`. Names, order, times and owners are fixed.
+/// Writes the layout as a tar archive to `out`, with `more` files at its root. Names, order, times and
+/// owners are fixed.
 ///
 /// # Errors
 /// [`LayoutError`]; `out` may then have got a part of the archive.
 pub fn write_archive(
     store: &ContentStore,
     image: LayoutImage<'_>,
+    more: &[(&str, Vec<u8>)],
     out: impl Write,
 ) -> Result<(), LayoutError> {
     let contents = Contents::of(store, image)?;
@@ -110,6 +125,9 @@ pub fn write_archive(
     let fault = |error| transfer_fault(Path::new("the archive"), error);
     add(&mut archive, "oci-layout", VERSION.len() as u64, VERSION).map_err(fault)?;
     add(&mut archive, "index.json", index.len() as u64, &index[..]).map_err(fault)?;
+    for (name, bytes) in more {
+        add(&mut archive, name, bytes.len() as u64, &bytes[..]).map_err(fault)?;
+    }
     for blob in contents.blobs.values() {
         let reader = store.open_verified(blob)?;
         let name = format!("blobs/sha256/{}", blob.digest.hex());
@@ -294,17 +312,31 @@ fn existing(dest: &Path) -> Result<Option<OciLayout>, LayoutError> {
     }
 }
 
-/// The new directory takes the place of `dest`; the old one goes with the temporary name.
-fn publish(fresh: tempfile::TempDir, dest: &Path, exchange: bool) -> Result<(), LayoutError> {
-    let fault = |source: io::Error| LayoutError::io("write", dest)(source);
-    if exchange {
-        let swap = renameat_with(CWD, fresh.path(), CWD, dest, RenameFlags::EXCHANGE);
-        return swap.map_err(|errno| fault(errno.into()));
+/// A layout beside the place where it shall be.
+#[derive(Debug)]
+pub struct StagedLayout {
+    fresh: tempfile::TempDir,
+    dest: PathBuf,
+    exchange: bool,
+}
+
+impl StagedLayout {
+    /// The new directory takes its place, in one step; the old one goes with the temporary name.
+    ///
+    /// # Errors
+    /// The system refuses; then the old one is still there.
+    pub fn publish(self) -> Result<(), LayoutError> {
+        let Self { fresh, dest, exchange } = self;
+        let fault = |source: io::Error| LayoutError::io("write", &dest)(source);
+        if exchange {
+            let swap = renameat_with(CWD, fresh.path(), CWD, &dest, RenameFlags::EXCHANGE);
+            return swap.map_err(|errno| fault(errno.into()));
+        }
+        fs::rename(fresh.path(), &dest).map_err(fault)?;
+        // What the temporary name stood for is `dest` now: nothing is left to remove.
+        let _: PathBuf = fresh.keep();
+        Ok(())
     }
-    fs::rename(fresh.path(), dest).map_err(fault)?;
-    // What the temporary name stood for is `dest` now: nothing is left to remove.
-    let _: PathBuf = fresh.keep();
-    Ok(())
 }
 
 fn copy(mut from: impl Read, to: &Path) -> Result<(), LayoutError> {

@@ -1,61 +1,46 @@
-//! Where an image goes: `artifact` (a signed statement as a referrer), `release` (all that is published
-//! at once), `publish` (to a registry),
-//! and OCI layouts (image-spec, image-layout.md), as directories and as tar archives: `layout_error` ←
-//! `layout_archive`, `layout_address` ← `layout` (reading) ← `layout_writer`.
+//! Where a result goes. `outputs` is what a user asks for, `product` what there is: a `release` in one form,
+//! which is the images of all platforms with their statements (`artifact`), or the files of a stage (`file_tree`). A `stream` is what becomes a
+//! file, `directory` what becomes many; `staged` holds both back until everything is there. `publish`
+//! is for registries, `docker` and `containerd` for daemons, and OCI layouts (image-spec,
+//! image-layout.md) are directories and tar archives: `layout_error` ← `layout_archive`,
+//! `layout_address` ← `layout` (reading) ← `layout_writer`, with `docker_archive` on top.
 
 pub mod artifact;
+mod directory;
+pub mod docker_archive;
+pub mod file_tree;
 pub mod layout;
 pub mod layout_address;
 pub mod layout_archive;
 pub mod layout_error;
 pub mod layout_writer;
+pub mod outputs;
+pub mod product;
 mod publish;
 pub mod release;
+mod staged;
+mod stream;
 
-use std::path::PathBuf;
+use std::{path::Path, sync::Arc};
 
 use crate::{
-    content::{error::ContentError, store::ContentStore},
-    oci::{descriptor::Descriptor, reference::Reference},
+    content::error::ContentError,
     registry::error::RegistryError,
     solver::{
         event::{Event, Observer},
         host::Host,
     },
 };
+use docker_archive::DockerArchiveError;
+use file_tree::{FileTree, FileTreeError};
 use layout_error::LayoutError;
-use layout_writer::{LayoutImage, write_archive_file, write_directory};
-use release::Release;
+use layout_writer::{LayoutImage, stage_directory};
+use outputs::{FilesTarget, ImageOutput, ImageTarget, Outputs, Sink};
+use product::Product;
+use staged::Staged;
+use stream::{Archive, Stream};
 
-/// Where a build's result goes.
-#[derive(Debug, Clone, Default)]
-pub struct Outputs {
-    /// Names of the image.
-    pub tags: Vec<Reference>,
-    /// Push it under these names.
-    pub push: bool,
-    /// OCI layouts to write.
-    pub layouts: Vec<LayoutOutput>,
-}
-
-impl Outputs {
-    /// What people call the image: its first name.
-    #[must_use]
-    pub fn name(&self) -> Option<String> {
-        self.tags.first().map(Reference::name)
-    }
-}
-
-/// An OCI layout to write.
-#[derive(Debug, Clone)]
-pub struct LayoutOutput {
-    /// Directory or archive.
-    pub path: PathBuf,
-    /// One tar file instead of a directory.
-    pub archive: bool,
-}
-
-/// Why an image is not where it should be.
+/// Why a result is not where it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The registry did not take it.
@@ -67,6 +52,12 @@ pub enum ExportError {
     /// The layout was not written.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The files were not written.
+    #[error(transparent)]
+    Files(#[from] FileTreeError),
+    /// Docker's archive cannot hold it.
+    #[error(transparent)]
+    DockerArchive(#[from] DockerArchiveError),
 }
 
 impl From<RegistryError> for ExportError {
@@ -83,43 +74,147 @@ impl ExportError {
     }
 }
 
-/// Brings the image, or the images of all platforms, with everything said about it to every place that was asked for.
+/// What there is to export.
+#[derive(Debug, Clone, Default)]
+pub struct Results {
+    /// The image in every form that an output wants.
+    pub products: Vec<Product>,
+    /// The files, one tree per platform.
+    pub trees: Vec<FileTree>,
+}
+
+/// Brings the results to every place that was asked for. First everything is written beside its place,
+/// and every blob and statement uploaded; then what cannot be taken back goes out (a daemon's store,
+/// standard output, devices), then the tags move, and last each file and directory takes its place.
 ///
 /// # Errors
-/// The first place that does not take it; no tag was moved and no layout is half written there.
+/// The first place that does not take it. Until the tags move, no place shows anything of the build
+/// but what such a stream has got.
 pub async fn export(
-    release: &Release,
+    results: &Results,
     outputs: &Outputs,
     host: &Host,
     observer: &dyn Observer,
 ) -> Result<(), ExportError> {
-    for layout in &outputs.layouts {
-        observer.event(Event::Activity(&format!("writing {}", layout.path.display())));
-        write(release, &outputs.tags, layout, &host.content)?;
-    }
-    if outputs.push {
-        for tag in &outputs.tags {
-            observer.event(Event::Activity(&format!("pushing {tag}")));
+    let mut work =
+        Work { results, outputs, host, observer, staged: Vec::new(), streams: Vec::new() };
+    for product in &results.products {
+        for document in product.release.documents() {
+            host.content.put(document)?;
         }
-        publish::publish(release, &outputs.tags, &host.registry, &host.content).await?;
     }
-    Ok(())
+    work.stage_files()?;
+    for output in &outputs.images {
+        work.stage_image(output).await?;
+    }
+    let Work { staged, streams, .. } = work;
+    for (stream, sink) in &streams {
+        match (sink, &outputs.stdout) {
+            (Sink::File(path), _) => staged::write_to(stream, path)?,
+            (Sink::Stdout, Some(out)) => stream.write(&mut out.as_ref())?,
+            (Sink::Stdout, None) => {}
+        }
+    }
+    for output in &outputs.images {
+        if output.target == (ImageTarget::Registry { by_digest: false })
+            && let Some(product) = results.of(output)
+        {
+            publish::tag(&product.release, outputs.names_of(output), &host.registry).await?;
+        }
+    }
+    staged.into_iter().try_for_each(Staged::publish)
 }
 
-fn write(
-    release: &Release,
-    names: &[Reference],
-    layout: &LayoutOutput,
-    content: &ContentStore,
-) -> Result<(), ExportError> {
-    for bytes in release.documents() {
-        content.put(bytes)?;
+impl Results {
+    fn of(&self, output: &ImageOutput) -> Option<&Product> {
+        self.products.iter().find(|product| product.form == output.form)
     }
-    let referrers: Vec<Descriptor> = release.artifacts().map(|one| one.entry.clone()).collect();
-    let whole = LayoutImage { image: release.descriptor(), names, referrers: &referrers };
-    match layout.archive {
-        true => write_archive_file(content, whole, &layout.path)?,
-        false => write_directory(content, whole, &layout.path)?,
+}
+
+/// An export on its way.
+struct Work<'a> {
+    results: &'a Results,
+    outputs: &'a Outputs,
+    host: &'a Host,
+    observer: &'a dyn Observer,
+    staged: Vec<Staged>,
+    streams: Vec<(Stream, Sink)>,
+}
+
+impl Work<'_> {
+    fn stage_files(&mut self) -> Result<(), ExportError> {
+        let trees: Arc<[FileTree]> = self.results.trees.clone().into();
+        for output in &self.outputs.files {
+            let split = output.split.unwrap_or(trees.len() > 1);
+            match &output.target {
+                FilesTarget::Directory(path) => {
+                    self.say(format_args!("writing {}", path.display()));
+                    self.staged.push(Staged::Files(directory::stage(&trees, split, path)?));
+                }
+                FilesTarget::Tar(sink) => {
+                    self.stage(Stream::Files { trees: trees.clone(), split }, sink)?;
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(())
+
+    async fn stage_image(&mut self, output: &ImageOutput) -> Result<(), ExportError> {
+        let Some(product) = self.results.of(output) else { return Ok(()) };
+        let names = self.outputs.names_of(output);
+        match &output.target {
+            ImageTarget::Kept => Ok(()),
+            ImageTarget::Registry { .. } => {
+                for name in names {
+                    self.say(format_args!("pushing {name}"));
+                }
+                let Host { registry, content, .. } = self.host;
+                publish::upload(&product.release, names, registry, content).await
+            }
+            ImageTarget::Layout(path) => {
+                self.say(format_args!("writing {}", path.display()));
+                let Archive { content, image, names, referrers } = self.archive(output, product);
+                let whole = LayoutImage { image: &image, names: &names, referrers: &referrers };
+                self.staged.push(Staged::Layout(stage_directory(&content, whole, path)?));
+                Ok(())
+            }
+            ImageTarget::Archive(sink) => {
+                self.stage(Stream::Layout(self.archive(output, product)), sink)
+            }
+            ImageTarget::DockerArchive(sink) => {
+                self.stage(Stream::Docker(self.archive(output, product)), sink)
+            }
+            ImageTarget::Docker(_) | ImageTarget::Containerd { .. } => Ok(()),
+        }
+    }
+
+    fn archive(&self, output: &ImageOutput, product: &Product) -> Archive {
+        let statements = product.release.artifacts().map(|one| one.entry.clone());
+        let referrers = match output.target.takes_statements() {
+            true => statements.collect(),
+            false => Vec::new(),
+        };
+        Archive {
+            content: self.host.content.clone(),
+            image: product.release.descriptor().clone(),
+            names: self.outputs.names_of(output).to_vec(),
+            referrers,
+        }
+    }
+
+    /// Writes a stream beside its place, or keeps it for later where it has none.
+    fn stage(&mut self, stream: Stream, sink: &Sink) -> Result<(), ExportError> {
+        match sink {
+            Sink::File(path) if !staged::is_stream(path) => {
+                self.say(format_args!("writing {}", path.display()));
+                self.staged.push(Staged::file(&stream, Path::new(path))?);
+            }
+            _ => self.streams.push((stream, sink.clone())),
+        }
+        Ok(())
+    }
+
+    fn say(&self, what: std::fmt::Arguments<'_>) {
+        self.observer.event(Event::Activity(&what.to_string()));
+    }
 }

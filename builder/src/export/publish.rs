@@ -21,11 +21,11 @@ use crate::{
 /// Uploads at the same time.
 const PARALLEL: usize = 4;
 
-/// Pushes everything of `release` under every tag.
+/// Uploads everything but the tags: blobs, manifests by digest, statements.
 ///
 /// # Errors
-/// The first upload that fails; then no tag was moved.
-pub(super) async fn publish(
+/// The first upload that fails; no tag points at any of it.
+pub(super) async fn upload(
     release: &Release,
     tags: &[Reference],
     registry: &RegistryClient,
@@ -50,6 +50,19 @@ pub(super) async fn publish(
             statements(&index.artifacts, &target, top, registry).await?;
         }
     }
+    Ok(())
+}
+
+/// Moves the tags to what was uploaded.
+///
+/// # Errors
+/// The first tag that the registry does not move.
+pub(super) async fn tag(
+    release: &Release,
+    tags: &[Reference],
+    registry: &RegistryClient,
+) -> Result<(), ExportError> {
+    let (top, document) = (release.descriptor(), release.document());
     for tag in tags {
         let named = tag.tagged(tag.tag().unwrap_or("latest"));
         registry.push_manifest(&named, &top.media_type, document).await?;

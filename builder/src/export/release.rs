@@ -1,7 +1,7 @@
 //! All that a build publishes at once: the image of each platform with what is said about it, and the
 //! index that gathers them where there are several.
 
-use touchmark_attest::predicate::hardening::HardeningReport;
+use touchmark_attest::predicate::{hardening::HardeningReport, slsa::Provenance};
 
 use super::artifact::{Artifact, EMPTY_JSON};
 use crate::{
@@ -20,6 +20,8 @@ pub struct PlatformImage {
     pub diff_ids: Vec<Digest>,
     /// What hardening changed.
     pub hardening: HardeningReport,
+    /// Where it comes from, also where nothing is signed.
+    pub provenance: Option<Provenance>,
     /// What is said about it: one signed bundle per statement.
     pub artifacts: Vec<Artifact>,
 }

@@ -1,8 +1,6 @@
 //! The images of several platforms under one digest (OCI image-spec, image-index.md).
 
-use std::collections::BTreeMap;
-
-use super::Sealed;
+use super::{Sealed, annotations::Level, form::Form};
 use crate::oci::{descriptor::Descriptor, manifest::Index, media_type, platform::Platform};
 
 /// An image index as bytes.
@@ -22,15 +20,20 @@ impl SealedIndex {
     /// Never for these documents; JSON refuses only maps whose keys are not text.
     pub fn of<'a>(
         images: impl IntoIterator<Item = (&'a Platform, &'a Sealed)>,
-        annotations: BTreeMap<String, String>,
+        form: &Form,
     ) -> Result<Self, serde_json::Error> {
         let entry = |(platform, image): (&Platform, &Sealed)| Descriptor {
             platform: Some(platform.clone()),
             ..image.descriptor.clone()
         };
         let manifests = images.into_iter().map(entry).collect();
-        let bytes = serde_json::to_vec(&Index { annotations, ..Index::new(manifests) })?;
-        let descriptor = Descriptor::of(media_type::INDEX, &bytes);
+        let annotations = form.annotations.of_all(Level::Index);
+        let media_type =
+            if form.docker_types { media_type::DOCKER_INDEX } else { media_type::INDEX };
+        let index = Index { annotations, media_type: media_type.into(), ..Index::new(manifests) };
+        let bytes = serde_json::to_vec(&index)?;
+        let mut descriptor = Descriptor::of(media_type, &bytes);
+        descriptor.annotations = form.annotations.of_all(Level::IndexDescriptor);
         Ok(Self { bytes, descriptor })
     }
 }
@@ -45,12 +48,12 @@ mod tests {
         let image = |platform: &str| {
             let platform: Platform = platform.parse().unwrap();
             let config = ImageConfig::scratch(&platform);
-            let sealed = Image { config, layers: Vec::new() }.seal().unwrap();
+            let sealed = Image { config, layers: Vec::new() }.seal(&Form::default()).unwrap();
             (platform, sealed)
         };
         let images = [image("linux/arm/v7"), image("linux/amd64")];
         let pairs = images.iter().map(|(platform, image)| (platform, image));
-        let index = SealedIndex::of(pairs, BTreeMap::new()).unwrap();
+        let index = SealedIndex::of(pairs, &Form::default()).unwrap();
         let entry = |number: usize, platform: &str| {
             let Descriptor { digest, size, .. } = &images[number].1.descriptor;
             format!(

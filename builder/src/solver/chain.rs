@@ -12,18 +12,18 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{error::SolveError, key::chain_id, pack};
+use super::{error::SolveError, key::chain_id, layer_blobs::LayerBlobs, pack};
 use crate::{
-    content::{records::Records, store::ContentStore},
-    layer::{LayerReader, UnpackOptions, unpack},
+    content::store::ContentStore,
+    layer::{Compression, LayerReader, UnpackOptions, unpack},
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
     registry::{client::RegistryClient, progress::TransferProgress},
-    snapshot::{Mount, Mounted, OWNER_SHIFT, Snapshots, mount::upper_dir},
+    snapshot::{Mount, Mounted, OWNER_SHIFT, Snapshots},
 };
 
 /// The layers that this machine knows.
 pub struct Chains {
-    blobs: Records,
+    blobs: LayerBlobs,
     scratch: PathBuf,
     content: Arc<ContentStore>,
     snapshots: Arc<Snapshots>,
@@ -53,7 +53,7 @@ impl Chains {
         progress: Arc<dyn TransferProgress>,
     ) -> io::Result<Self> {
         Ok(Self {
-            blobs: Records::open(&data_dir.join("layers"))?,
+            blobs: LayerBlobs::open(&data_dir.join("layers"), content.clone())?,
             scratch: scratch.to_owned(),
             content,
             snapshots,
@@ -62,6 +62,13 @@ impl Chains {
             origins: Mutex::default(),
             unpacking: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// Compresses the layers that steps make in this way.
+    #[must_use]
+    pub fn compressing(mut self, compression: Compression) -> Self {
+        self.blobs.compression = compression;
+        self
     }
 
     /// Notes that the layer `diff_id` can be fetched as `blob` from `reference`.
@@ -74,7 +81,7 @@ impl Chains {
     pub async fn holds(&self, chain: &[Digest]) -> Result<bool, SolveError> {
         let (Some(top), Some(id)) = (chain.last(), chain_id(chain)) else { return Ok(true) };
         let known = self.origin(top).is_some()
-            || self.local_blob(top).is_some()
+            || self.blobs.any(top).is_some()
             || self.snapshots.exists(&snapshot_name(&id)).await?;
         Ok(known)
     }
@@ -106,19 +113,33 @@ impl Chains {
     /// The compressed blob of the top layer of `chain`, made or fetched where it is missing.
     pub async fn blob(&self, chain: &[Digest], epoch: i64) -> Result<Descriptor, SolveError> {
         let Some(top) = chain.last() else { return Err(SolveError::EmptyChain) };
-        if let Some(blob) = self.local_blob(top) {
+        if let Some((_, blob)) = self.origin(top) {
+            if !self.blobs.has(&blob) {
+                self.fetch(std::slice::from_ref(top)).await?;
+            }
             return Ok(blob);
         }
-        if self.origin(top).is_some() {
-            self.fetch(std::slice::from_ref(top)).await?;
-            return self.local_blob(top).ok_or(SolveError::LayerGone(*top));
+        match self.blobs.any(top) {
+            Some(blob) => self.blobs.compressed(top, &blob, self.blobs.compression).await,
+            None => self.compress(chain, epoch).await,
         }
-        self.compress(chain, epoch).await
     }
 
-    /// Remembers which blob `diff_id` is.
-    pub fn remember(&self, diff_id: &Digest, blob: &Descriptor) -> Result<(), SolveError> {
-        self.blobs.put(diff_id, blob).map_err(SolveError::store(self.blobs.dir()))
+    /// The layer `diff_id`, which the content store has as `blob`, in this compression. What came from
+    /// a registry stays as it is there, unless that is forced.
+    ///
+    /// # Errors
+    /// When the blob cannot be read, or the new one not be written.
+    pub async fn compressed(
+        &self,
+        diff_id: &Digest,
+        blob: &Descriptor,
+        (compression, force): (Compression, bool),
+    ) -> Result<Descriptor, SolveError> {
+        if !force && self.origin(diff_id).is_some() {
+            return Ok(blob.clone());
+        }
+        self.blobs.compressed(diff_id, blob, compression).await
     }
 
     /// An active snapshot on top of `chain`, its mounts, and the key under which it is committed.
@@ -148,7 +169,7 @@ impl Chains {
             }
         };
         if let Some(blob) = &packed.blob {
-            self.remember(&packed.diff_id, blob)?;
+            self.blobs.remember_made(&packed.diff_id, blob, self.blobs.compression)?;
         }
         let full: Vec<Digest> = chain.iter().copied().chain([packed.diff_id]).collect();
         if let Some(id) = chain_id(&full) {
@@ -216,17 +237,13 @@ impl Chains {
         origins.get(diff_id).cloned()
     }
 
-    /// The blob of `diff_id` if it is in the store.
-    fn local_blob(&self, diff_id: &Digest) -> Option<Descriptor> {
-        let blob: Descriptor = self.blobs.get(diff_id)?;
-        self.content.has(&blob.digest).then_some(blob)
-    }
-
     /// Brings the blobs of these layers into the store, several at once.
     async fn fetch(&self, layers: &[Digest]) -> Result<(), SolveError> {
         let mut wanted: HashMap<Reference, Vec<(Digest, Descriptor)>> = HashMap::new();
-        for layer in layers.iter().filter(|layer| self.local_blob(layer).is_none()) {
-            if let Some((reference, blob)) = self.origin(layer) {
+        for layer in layers.iter() {
+            if let Some((reference, blob)) = self.origin(layer)
+                && !self.blobs.has(&blob)
+            {
                 wanted.entry(reference).or_default().push((*layer, blob));
             }
         }
@@ -238,7 +255,7 @@ impl Chains {
                 .await
                 .map_err(|error| SolveError::from(error).of_base(&reference))?;
             for (diff_id, blob) in layers {
-                self.remember(&diff_id, &blob)?;
+                self.blobs.remember(&diff_id, &blob)?;
             }
         }
         Ok(())
@@ -249,7 +266,7 @@ impl Chains {
         let (Some((top, below)), Some(id)) = (chain.split_last(), chain_id(chain)) else {
             return Ok(());
         };
-        let blob = self.local_blob(top).ok_or(SolveError::LayerGone(*top))?;
+        let blob = self.blobs.any(top).ok_or(SolveError::LayerGone(*top))?;
         let parent = chain_id(below).map(|id| snapshot_name(&id));
         let key = random_key()?;
         let mounts = self.snapshots.prepare(&key, parent.as_deref()).await?;
@@ -307,7 +324,7 @@ impl Chains {
         if packed.diff_id != *top {
             return Err(SolveError::LayerChanged { expected: *top, actual: packed.diff_id });
         }
-        self.remember(top, &blob)?;
+        self.blobs.remember_made(top, &blob, self.blobs.compression)?;
         Ok(blob)
     }
 
@@ -317,10 +334,11 @@ impl Chains {
         base: bool,
         want: Commit,
     ) -> Result<pack::Packed, SolveError> {
-        let upper = top_dir(mounts).ok_or(SolveError::EmptyChain)?;
+        let upper = pack::top_dir(mounts).ok_or(SolveError::EmptyChain)?;
         let content = self.content.clone();
-        tokio::task::spawn_blocking(move || pack::pack_directory(&upper, base, want, &content))
-            .await?
+        let compression = want.export.then_some(self.blobs.compression);
+        let work = move || pack::pack_directory(&upper, (base, want.epoch), compression, &content);
+        tokio::task::spawn_blocking(work).await?
     }
 }
 
@@ -359,18 +377,6 @@ impl View {
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
-}
-
-/// The directory with what the topmost layer of these mounts holds: the one that is written to, or in a
-/// read-only view the first of the lower ones.
-fn top_dir(mounts: &[Mount]) -> Option<PathBuf> {
-    upper_dir(mounts).or_else(|| {
-        let last = mounts.last()?;
-        match last.kind.as_str() {
-            "overlay" => last.lower_dirs().into_iter().next(),
-            _ => Some(last.source.clone()),
-        }
-    })
 }
 
 /// Committed snapshots are named by content, so that every build of this user shares them.

@@ -1,5 +1,6 @@
 //! The engine: executes a build graph, in parallel as far as its edges allow, and answers from the cache
-//! what it can. `key` (what enters a cache key) ← `step_result` ← `chain` (stacks of layers) ← `mounts`
+//! what it can. `key` (what enters a cache key) ← `step_result` ← `pack`, `layer_blobs` (layers in each
+//! compression) ← `chain` (stacks of layers) ← `mounts`
 //! (what RUN gets beside its root; `cache_mount` is what outlives a build) ← `run`, `copy` (one kind of step
 //! each) ← `schedule`; `event` tells, `record` is what comes out, `host` what a build
 //! works with.
@@ -11,6 +12,7 @@ pub mod error;
 pub mod event;
 pub mod host;
 pub mod key;
+mod layer_blobs;
 mod mounts;
 mod pack;
 pub mod record;

@@ -45,6 +45,8 @@ use crate::{
 pub struct SolveOptions {
     /// SOURCE_DATE_EPOCH in seconds: no time stamp in a layer is later.
     pub epoch: i64,
+    /// An image is made of the result, so its layers are compressed as soon as they are there.
+    pub compress: bool,
     /// Do not read the cache.
     pub no_cache: bool,
     /// What cached requests are checked against.
@@ -103,7 +105,7 @@ impl Solver {
         let solver = Self { images: Arc::new(image_lines(&merged.vertices)), ..self.clone() };
         let mut pending: Vec<Pending> = Vec::with_capacity(merged.vertices.len());
         for (number, vertex) in merged.vertices.iter().enumerate() {
-            let export = exported.contains(&VertexId(number));
+            let export = self.options.compress && exported.contains(&VertexId(number));
             let inputs: Vec<Pending> =
                 vertex.op.inputs().iter().map(|input| pending[input.0].clone()).collect();
             pending.push(solver.vertex(vertex.clone(), inputs, images, export));

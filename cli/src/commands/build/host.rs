@@ -48,6 +48,11 @@ pub(super) async fn open(
         Arc::new(Transfers::new(quiet)),
     )
     .map_err(|error| fault(&error))?;
+    let forms = plan.outputs.forms();
+    let chains = match forms.first() {
+        Some(form) => chains.compressing(form.compression),
+        None => chains,
+    };
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Host {
         content,

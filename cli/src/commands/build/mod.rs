@@ -3,6 +3,7 @@
 pub(crate) mod arguments;
 mod failure;
 mod host;
+mod metadata;
 mod outputs;
 mod plan;
 mod report;
@@ -111,6 +112,7 @@ fn request(
         base_trust,
         solve: SolveOptions {
             epoch: plan.epoch,
+            compress: plan.outputs.wants_image(),
             no_cache: args.steps.no_cache,
             network: Arc::new(plan.policy.network.clone()),
             secrets: plan.secrets.clone(),

@@ -10,7 +10,7 @@ use std::{
 
 use touchmark_builder::{
     dockerfile::Dockerfile,
-    export::Outputs,
+    export::outputs::Outputs,
     graph::BuildOptions,
     oci::{digest::Digest, platform::Platform},
     policy::{Policy, harden::Level},
@@ -92,7 +92,7 @@ impl Plan {
         };
         Ok(Self {
             secrets: Arc::new(secrets::read(&args.steps.secret)?),
-            outputs: outputs::parse(&args.result.output, args.result.push, &args.result.tag)?,
+            outputs: outputs::parse(&args.result, &platforms, config)?,
             dockerfile_name: name,
             source,
             options,

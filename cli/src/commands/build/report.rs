@@ -1,17 +1,22 @@
 //! What a finished build tells: digests for people, for scripts and for files.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
-use serde_json::json;
 use touchmark_attest::predicate::hardening::{Action, HardeningReport};
 use touchmark_builder::{
     build::Build,
+    export::{
+        outputs::{FilesTarget, ImageOutput, ImageTarget, Outputs, Sink},
+        product::Product,
+        release::Release,
+    },
     oci::digest::Digest,
     worker::{WorkerConfig, status::parts},
 };
 
 use super::{
     arguments::{BuildArgs, progress::ProgressStyle},
+    metadata,
     plan::Plan,
 };
 use crate::{error::CliError, ui::printer::Printer};
@@ -23,65 +28,108 @@ pub(super) fn write(
     built: &Build,
     printer: &Printer,
 ) -> Result<(), CliError> {
-    let release = &built.release;
-    let digest = release.descriptor().digest;
-    // An index has no configuration: its own digest names it.
-    let config = release.image().map(|one| Digest::of(&one.image.config));
-    if let Some(path) = &args.result.iidfile {
-        save(path, config.unwrap_or(digest).to_string().as_bytes())?;
+    let product = last(built, &plan.outputs);
+    let id = product.map(image_id);
+    if let (Some(path), Some(id)) = (&args.result.iidfile, id) {
+        save(path, id.to_string().as_bytes())?;
     }
     if let Some(path) = &args.result.metadata_file {
-        let names: Vec<String> = plan.outputs.tags.iter().map(ToString::to_string).collect();
-        // BuildKit's keys.
-        let mut metadata = json!({
-            "containerimage.descriptor": release.descriptor(),
-            "containerimage.digest": digest,
-        });
-        if let Some(config) = config {
-            metadata["containerimage.config.digest"] = config.to_string().into();
-        }
-        if !names.is_empty() {
-            metadata["image.name"] = names.join(",").into();
-        }
-        save(path, format!("{metadata:#}\n").as_bytes())?;
+        save(path, metadata::document(product, &plan.outputs)?.as_bytes())?;
     }
     if args.progress.quiet {
-        return printer.data(&digest.to_string());
+        // Standard output belongs to the archive that was written there.
+        return match (plan.outputs.uses_stdout(), id) {
+            (false, Some(id)) => printer.data(&id.to_string()),
+            _ => Ok(()),
+        };
     }
     if args.progress.style == ProgressStyle::Quiet {
         return Ok(());
     }
+    if let Some(product) = built.products.first() {
+        hardened(&product.release, printer);
+    }
+    for product in &built.products {
+        digests(&product.release, printer);
+    }
+    for output in &plan.outputs.images {
+        let product = built.products.iter().find(|product| product.form == output.form);
+        image(output, product, &plan.outputs, printer);
+    }
+    for output in &plan.outputs.files {
+        match &output.target {
+            FilesTarget::Directory(path) | FilesTarget::Tar(Sink::File(path)) => {
+                printer.talk(&format!("=> wrote {}", path.display()));
+            }
+            FilesTarget::Tar(Sink::Stdout) => {}
+        }
+    }
+    if plan.outputs.images.is_empty() && plan.outputs.files.is_empty() && !plan.outputs.cache_only {
+        printer.warning(
+            "no output is asked for: the image stays in touchmark's own cache\n\
+             help: push it with --push, load it into Docker with --load, or write it with \
+             --output type=oci,dest=FILE",
+        );
+    }
+    Ok(())
+}
+
+/// Says where an image is.
+fn image(output: &ImageOutput, product: Option<&Product>, outputs: &Outputs, printer: &Printer) {
+    let names = outputs.names_of(output);
+    match &output.target {
+        ImageTarget::Registry { .. } => {
+            let statements = product.map_or(0, |product| product.release.artifacts().count());
+            for name in names {
+                printer.talk(&format!("=> pushed {name} with {statements} statements"));
+            }
+        }
+        ImageTarget::Layout(path)
+        | ImageTarget::Archive(Sink::File(path))
+        | ImageTarget::DockerArchive(Sink::File(path)) => {
+            printer.talk(&format!("=> wrote {}", path.display()));
+        }
+        ImageTarget::Kept
+        | ImageTarget::Archive(Sink::Stdout)
+        | ImageTarget::DockerArchive(Sink::Stdout)
+        | ImageTarget::Docker(_)
+        | ImageTarget::Containerd { .. } => {}
+    }
+}
+
+/// The image of the last output, as docker reports it; the only one in most builds.
+fn last<'a>(built: &'a Build, outputs: &Outputs) -> Option<&'a Product> {
+    let form = outputs.images.last().map(|output| &output.form);
+    let product = built.products.iter().find(|product| Some(&product.form) == form);
+    product.or_else(|| built.products.last())
+}
+
+/// What docker calls the image's ID: the digest of its configuration.
+fn image_id(product: &Product) -> Digest {
+    metadata::config_digest(product).unwrap_or(product.release.descriptor().digest)
+}
+
+/// What hardening did on each platform.
+fn hardened(release: &Release, printer: &Printer) {
     for one in release.images() {
         match release.index() {
             None => printer.talk(&hardening("", &one.hardening)),
             Some(_) => printer.talk(&hardening(&format!(" {}", one.platform), &one.hardening)),
         }
     }
-    match release.index() {
-        None => printer.talk(&format!("=> image {digest}")),
-        Some(_) => {
-            printer.talk(&format!("=> index {digest}"));
-            for one in release.images() {
-                let image = one.image.descriptor.digest;
-                printer.talk(&format!("=> image {image} for {}", one.platform));
-            }
-        }
+}
+
+/// What names the images.
+fn digests(release: &Release, printer: &Printer) {
+    let digest = release.descriptor().digest;
+    if release.index().is_none() {
+        return printer.talk(&format!("=> image {digest}"));
     }
-    if plan.outputs.push {
-        let statements = release.artifacts().count();
-        for tag in &plan.outputs.tags {
-            printer.talk(&format!("=> pushed {tag} with {statements} statements"));
-        }
-    } else if plan.outputs.layouts.is_empty() {
-        printer.warning(
-            "the image stays in touchmark's own cache\n\
-             help: add --push, or --output type=oci,dest=PATH",
-        );
+    printer.talk(&format!("=> index {digest}"));
+    for one in release.images() {
+        let image = one.image.descriptor.digest;
+        printer.talk(&format!("=> image {image} for {}", one.platform));
     }
-    for layout in &plan.outputs.layouts {
-        printer.talk(&format!("=> wrote {}", layout.path.display()));
-    }
-    Ok(())
 }
 
 /// What hardening did, in one line.
@@ -106,6 +154,7 @@ fn save(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = tempfile::NamedTempFile::new_in(dir).map_err(fault)?;
     fs::write(file.path(), bytes).map_err(fault)?;
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644)).map_err(fault)?;
     file.persist(path).map_err(|error| fault(error.error))?;
     Ok(())
 }

@@ -33,7 +33,7 @@ impl Signing {
             )
             .hint("give a key file in [sign] or by --sign-key"));
         }
-        let leaves = plan.outputs.push || !plan.outputs.layouts.is_empty();
+        let leaves = plan.outputs.leaves();
         match args.evidence.sign_key.clone().or(from_policy.filter(|_| leaves)) {
             Some(key) if key.starts_with("pkcs11:") || key.contains("://") => {
                 Err(CliError::usage(format!("the key '{key}' is not a file"))

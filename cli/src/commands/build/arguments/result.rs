@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 /// What becomes of the result.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Result")]
 pub(crate) struct ResultArgs {
     /// Name for the image, `name:tag`; may be given several times
@@ -14,10 +14,18 @@ pub(crate) struct ResultArgs {
     /// Label of the image
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) label: Vec<String>,
-    /// What to make: `type=image[,push=true]` or `type=oci,dest=PATH[,tar=false]`
+    /// Annotation of the image's manifest, or of the document named before it; may be given several
+    /// times
+    #[arg(long, value_name = "[DOCUMENT:]KEY=VALUE")]
+    pub(crate) annotation: Vec<String>,
+    /// What to make: `type=image|registry|oci|docker|containerd|local|tar|cacheonly` with its keys, or
+    /// a directory for the files alone, or `-` for a tar archive of them; may be given several times
     #[arg(short, long, value_name = "SPEC")]
     pub(crate) output: Vec<String>,
-    /// Push the image; short for `--output type=image,push=true`
+    /// Load the image into Docker; short for `--output type=docker`
+    #[arg(long)]
+    pub(crate) load: bool,
+    /// Push the image; short for `--output type=registry`
     #[arg(long)]
     pub(crate) push: bool,
     /// Hardening of the exported stage [default: what the policy says, else baseline]
