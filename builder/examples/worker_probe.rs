@@ -167,6 +167,7 @@ fn request(id: &str, args: &[String], user: ResolvedUser) -> ExecRequest {
         user,
         hostname: "buildhost".into(),
         network: StepNetns::None,
+        insecure: false,
         resolv_conf: Some("nameserver 10.0.2.2\n".into()),
         hosts: Vec::new(),
         mounts: Vec::new(),

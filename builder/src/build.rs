@@ -31,6 +31,7 @@ use crate::{
         error::SolveError,
         event::{Event, Observer},
         host::Host,
+        settings::FreshStages,
     },
     source::{context::Context, error::SourceError, git::GitState, image::ImageSourceError},
 };
@@ -134,6 +135,9 @@ pub async fn build(
     let dockerfile = Dockerfile::parse(&request.source).map_err(BuildError::Dockerfile)?;
     let (plans, images) = plan(&dockerfile, request, host).await?;
     unused(&request.options, &plans, observer.as_ref());
+    if let Some(plan) = plans.first() {
+        unknown_stages(&request.solve.fresh, &plan.graph, observer.as_ref());
+    }
     let solver = Solver::new(
         host.clone(),
         request.solve.clone(),
@@ -161,6 +165,15 @@ pub async fn build(
     }
     export::export(&results, &request.outputs, host, observer.as_ref()).await?;
     Ok(Build { products: results.products })
+}
+
+/// Names what `--no-cache-filter` asks for and no stage bears.
+fn unknown_stages(fresh: &FreshStages, graph: &BuildGraph, observer: &dyn Observer) {
+    for name in fresh.unknown(graph) {
+        observer.event(Event::Warning(&format!(
+            "--no-cache-filter: no stage that is built is called '{name}'"
+        )));
+    }
 }
 
 /// Names the build arguments that no ARG took: mostly a typing error.

@@ -15,6 +15,7 @@
 //! - [`snapshot`]: snapshots in the worker and their mounts
 //! - [`source`]: what goes into a build: base images, context, git, users
 //! - [`egress`]: the network of a step: DNS, HTTP and TLS by the allowlist, and the record
+//! - [`ssh`]: an SSH agent for steps that lists and signs
 //! - [`executor`]: a process of a step: OCI spec, seccomp, task
 //! - [`solver`]: the engine: schedule, cache keys, cache, events, record
 //! - [`harden`]: rules on the exported stage, the rewrite of layers, the report
@@ -49,4 +50,5 @@ pub mod secret;
 pub mod snapshot;
 pub mod solver;
 pub mod source;
+pub mod ssh;
 pub mod worker;

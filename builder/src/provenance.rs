@@ -18,7 +18,7 @@ use crate::{
     egress::RequestRecord,
     graph::Origin,
     oci::{descriptor::Descriptor, digest::Digest, platform::Platform},
-    solver::Solved,
+    solver::{Solved, settings::NETWORK_HOST},
     source::{git::GitState, image::ResolvedImage},
 };
 
@@ -28,6 +28,8 @@ pub const BUILD_TYPE: &str = "https://touchmark.dev/build-type/dockerfile/v1";
 pub const BUILDER_ID: &str = "https://touchmark.dev/builder/rootless-mirrors/v1";
 /// The same with a network that reaches nothing.
 pub const BUILDER_ID_OFFLINE: &str = "https://touchmark.dev/builder/rootless-offline/v1";
+/// Some step had a right beyond those of every step: the host's network, or every capability.
+pub const BUILDER_ID_ENTITLED: &str = "https://touchmark.dev/builder/rootless-entitled/v1";
 
 /// What was asked for; becomes `externalParameters`, complete.
 #[derive(Debug, Clone, Default)]
@@ -46,8 +48,10 @@ pub struct Parameters {
     pub platform: String,
     /// Level of hardening.
     pub harden: String,
-    /// `mirrors` or `none`.
+    /// `mirrors`, `none` or `host`.
     pub network: String,
+    /// What else was said about RUN steps, by name: `allow`, `hosts`, `shmSize`, `ulimits`.
+    pub steps: BTreeMap<String, Value>,
     /// The policy file's bytes, where there is one.
     pub policy_digest: Option<Digest>,
     /// SOURCE_DATE_EPOCH in seconds.
@@ -123,16 +127,23 @@ pub fn provenance(facts: Facts<'_>) -> Result<Predicate, ProvenanceError> {
     let complete = fetched.iter().all(|dependency| dependency.incomplete().is_none());
     // What a cache mount brought in from earlier builds, nobody recorded.
     let caches = solved.caches();
-    let hermetic = complete && caches.is_empty();
+    let entitlements = solved.entitlements();
+    // In the host's network nobody recorded what a step fetched.
+    let hermetic = complete && caches.is_empty() && !entitlements.contains(NETWORK_HOST);
     dependencies.extend(fetched);
     let parameters = facts.parameters;
-    let offline = parameters.network == "none";
+    let builder_id = match parameters.network.as_str() {
+        _ if !entitlements.is_empty() => BUILDER_ID_ENTITLED,
+        "none" => BUILDER_ID_OFFLINE,
+        _ => BUILDER_ID,
+    };
     Ok(Provenance {
         build_definition: BuildDefinition {
             build_type: BUILD_TYPE.into(),
             external_parameters: external(parameters),
             internal_parameters: BTreeMap::from([
                 ("cacheMounts".into(), json!(caches)),
+                ("entitlements".into(), json!(entitlements)),
                 ("hermetic".into(), hermetic.into()),
                 ("sourceDateEpoch".into(), parameters.epoch.into()),
             ]),
@@ -140,7 +151,7 @@ pub fn provenance(facts: Facts<'_>) -> Result<Predicate, ProvenanceError> {
         },
         run_details: RunDetails {
             builder: Builder {
-                id: if offline { BUILDER_ID_OFFLINE } else { BUILDER_ID }.into(),
+                id: builder_id.into(),
                 version: facts.versions,
                 ..Builder::default()
             },
@@ -196,6 +207,7 @@ fn external(parameters: &Parameters) -> BTreeMap<String, Value> {
             json!({"path": parameters.dockerfile, "digest": {"sha256": digest.hex()}}),
         );
     }
+    external.extend(parameters.steps.clone());
     if let Some(target) = &parameters.target {
         external.insert("target".into(), json!(target));
     }

@@ -24,6 +24,8 @@ mod network;
 mod provenance;
 mod reproducible;
 mod scene;
+mod ssh;
+mod step_flags;
 mod tampering;
 mod trust;
 mod worker;

@@ -1,5 +1,7 @@
 //! `RUN --mount` and the flags of RUN that are refused.
 
+use std::fs;
+
 use touchmark_tests::blobs;
 
 use crate::scene::Scene;
@@ -51,6 +53,24 @@ fn a_link_in_a_stage_leads_nowhere_outside_of_it() {
         .succeeded();
 }
 
+/// Fails when a file below the user's data directory, logs and caches included, holds `text`.
+pub(crate) fn nowhere_in_the_data(scene: &Scene, text: &str) {
+    let mut folders = vec![scene.home.dir().join("home")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                let bytes = fs::read(entry.path()).unwrap_or_default();
+                // Made text, because the search in text is the fast one.
+                let found = String::from_utf8_lossy(&bytes).contains(text);
+                assert!(!found, "found in {}", entry.path().display());
+            }
+        }
+    }
+}
+
 #[test]
 fn a_secret_is_in_no_layer_and_in_no_key() {
     let scene = Scene::new();
@@ -77,6 +97,7 @@ fn a_secret_is_in_no_layer_and_in_no_key() {
     }
     let _ = given("hunter2-two");
     assert_eq!(seen(&scene), number, "the value of a secret was taken for an input");
+    nowhere_in_the_data(&scene, "hunter2");
 }
 
 #[test]
@@ -118,11 +139,13 @@ fn flags_that_would_open_the_step_are_refused_before_anything_runs() {
     let scene = Scene::new();
     for (flag, help) in [
         ("--network=host", "leave the flag out and allow what the step fetches in the policy"),
-        ("--security=insecure", "leave the flag out: no step gets more rights"),
+        ("--security=insecure", "leave the flag out, or trust this step"),
+        ("--device=vendor.example/gpu", "a rootless worker has no right to the host's devices"),
         ("--mount=target=/proc/x", "choose a target elsewhere"),
     ] {
         let shown = match flag {
             "--mount=target=/proc/x" => "--mount with a target in /proc",
+            "--device=vendor.example/gpu" => "--device",
             flag => flag,
         };
         let output = scene

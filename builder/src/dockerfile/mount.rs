@@ -347,11 +347,15 @@ fn number(key: &str, value: &str, radix: u32) -> Result<u32, MountError> {
     u32::from_str_radix(value, radix).map_err(|_| no_value(key, value, help))
 }
 
-/// A size in bytes with the binary units `k m g t p`, as `512m`, `1.5GiB`.
 fn size(key: &str, value: &str) -> Result<u64, MountError> {
-    let fault = || no_value(key, value, "write bytes, or a size such as 512m or 1g");
+    bytes(value).ok_or_else(|| no_value(key, value, "write bytes, or a size such as 512m or 1g"))
+}
+
+/// A size in bytes with the binary units `k m g t p`, as `512m`, `1.5GiB`; also what `--shm-size` takes.
+#[must_use]
+pub fn bytes(value: &str) -> Option<u64> {
     let end = value.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(value.len());
-    let amount: f64 = value[..end].parse().map_err(|_| fault())?;
+    let amount: f64 = value[..end].parse().ok()?;
     let unit = value[end..].trim_start().to_ascii_lowercase();
     let power = match unit.trim_end_matches('b').trim_end_matches('i') {
         "" => 0,
@@ -360,13 +364,13 @@ fn size(key: &str, value: &str) -> Result<u64, MountError> {
         "g" => 3,
         "t" => 4,
         "p" => 5,
-        _ => return Err(fault()),
+        _ => return None,
     };
     let bytes = amount * 1024_f64.powi(power);
     if !bytes.is_finite() || bytes > i64::MAX as f64 {
-        return Err(fault());
+        return None;
     }
-    Ok(bytes as u64)
+    Some(bytes as u64)
 }
 
 #[cfg(test)]

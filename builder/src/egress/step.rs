@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     future::Future,
+    net::Ipv4Addr,
     os::fd::AsRawFd,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -121,6 +122,12 @@ impl StepNetwork {
     #[must_use]
     pub fn resolv_conf(&self) -> String {
         format!("nameserver {GATEWAY}\n")
+    }
+
+    /// The step's way out, which stands for the building machine: it answers names and nothing else.
+    #[must_use]
+    pub fn gateway(&self) -> Ipv4Addr {
+        GATEWAY
     }
 
     /// Takes the network down, to be called when the step has ended, and returns what it did.

@@ -101,6 +101,11 @@ impl ExecError {
             let reason = "the image has no such program".to_owned();
             return Self::Program { program, reason, help, exit_code: 127 };
         }
+        if reason.contains("rlimit") {
+            let help = "a step cannot raise a limit above the worker's own: give a lower --ulimit, or stop the worker \
+                        and build from a shell with a higher one";
+            return Self::Setup { reason, help };
+        }
         let help = "`touchmark worker status` shows the versions; the worker's log may say more";
         Self::Setup { reason, help }
     }

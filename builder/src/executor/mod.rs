@@ -2,7 +2,8 @@
 //! subordinate id on the host and never the invoking user. In reading order:
 //!
 //! - [`request`]: what is to run; [`output`]: where its output goes
-//! - [`spec`]: the OCI runtime configuration; [`seccomp`]: the system calls it may make
+//! - [`spec`]: the OCI runtime configuration; `rights`: its capabilities and what is hidden; [`seccomp`]:
+//!   the system calls it may make
 //! - [`step_dir`]: the step's pipes and generated files; [`stubs`]: mount points that must not stay behind
 //! - [`task`]: create, start, wait, delete; [`Executor`] runs a request from end to end
 //!
@@ -12,6 +13,7 @@ mod error;
 mod mounts;
 pub mod output;
 pub mod request;
+mod rights;
 mod run;
 pub mod seccomp;
 pub mod spec;

@@ -32,7 +32,7 @@ pub(super) fn standard(request: &ExecRequest) -> Vec<Mount> {
     let flags = ["nosuid", "noexec", "nodev", "ro"];
     mounts.push(match request.network {
         // A sysfs shows one network namespace; only that one's owner may mount it.
-        StepNetns::Path(_) => {
+        StepNetns::Path(_) | StepNetns::Host => {
             mount("/sys", "bind", "/sys", &["rbind", "rslave", "nosuid", "noexec", "nodev", "ro"])
         }
         StepNetns::None => mount("/sys", "sysfs", "sysfs", &flags),
@@ -40,22 +40,21 @@ pub(super) fn standard(request: &ExecRequest) -> Vec<Mount> {
     mounts
 }
 
-/// `/etc/resolv.conf`, `/etc/hosts` and `/etc/hostname`. Writable, as in a Docker build: what a step writes
-/// there is lost and reaches no layer.
+/// `/etc/resolv.conf` and `/etc/hosts`. Read-only, as in BuildKit: what a step wrote there would be lost
+/// without a word.
 pub(super) fn name_files(request: &ExecRequest, dir: &StepDir) -> Result<Vec<Mount>, ExecError> {
     let mut hosts = format!(
-        "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\t{}\n",
+        "127.0.0.1\tlocalhost {}\n::1\tlocalhost ip6-localhost ip6-loopback\n",
         request.hostname
     );
     for (name, address) in &request.hosts {
         hosts.push_str(&format!("{address}\t{name}\n"));
     }
-    let hostname = format!("{}\n", request.hostname);
-    let mut files = vec![("hosts", hosts.as_str()), ("hostname", hostname.as_str())];
+    let mut files = vec![("hosts", hosts.as_str())];
     files.extend(request.resolv_conf.as_deref().map(|text| ("resolv.conf", text)));
     let place = |(name, text): (&str, &str)| {
         let path = dir.file(name, text.as_bytes(), (0, 0), 0o644)?;
-        Ok(bind(&Path::new("/etc").join(name), &path, &["rbind", "rw"]))
+        Ok(bind(&Path::new("/etc").join(name), &path, &["rbind", "ro"]))
     };
     files.into_iter().map(place).collect()
 }
@@ -64,7 +63,7 @@ pub(super) fn name_files(request: &ExecRequest, dir: &StepDir) -> Result<Vec<Mou
 /// finds them; the step's directory is removed with them.
 pub(super) fn extra(
     request: &ExecRequest,
-    dir: &StepDir,
+    dir: &mut StepDir,
     worker: &Worker,
 ) -> Result<Vec<Mount>, ExecError> {
     let place = |(number, mount)| one(mount, number, dir, worker);
@@ -74,7 +73,7 @@ pub(super) fn extra(
 fn one(
     extra: &ExtraMount,
     number: usize,
-    dir: &StepDir,
+    dir: &mut StepDir,
     worker: &Worker,
 ) -> Result<Mount, ExecError> {
     let mode = if extra.read_only { "ro" } else { "rw" };
@@ -99,6 +98,10 @@ fn one(
             options.extend(size.map(|size| format!("size={size}")));
             let options: Vec<_> = options.iter().map(String::as_str).collect();
             Ok(mount(&extra.target.to_string_lossy(), "tmpfs", "tmpfs", &options))
+        }
+        MountSource::Agent { agent, uid, gid, mode: bits } => {
+            let path = dir.socket(&format!("agent{number}"), agent, (*uid, *gid), *bits)?;
+            Ok(bind(&extra.target, &path, &["rbind", "rw"]))
         }
         MountSource::File { content, uid, gid, mode: bits } => {
             let path = dir.file(&format!("file{number}"), content, (*uid, *gid), *bits)?;

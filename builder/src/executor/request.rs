@@ -1,8 +1,10 @@
 //! What is to run.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, sync::Arc};
 
-use crate::{secret::Secret, snapshot::Mount};
+use serde::Serialize;
+
+use crate::{secret::Secret, snapshot::Mount, ssh::SshAgent};
 
 /// One step. Ids and owners are the container's own: 0 is root of the step.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub struct ExecRequest {
     pub hostname: String,
     /// Its network.
     pub network: StepNetns,
+    /// Whether it has every capability over its own ids, and no filter of system calls.
+    pub insecure: bool,
     /// The content of `/etc/resolv.conf`; `None` leaves the image's own.
     pub resolv_conf: Option<String>,
     /// Lines of `/etc/hosts`, after those for the loopback and the step itself.
@@ -59,6 +63,8 @@ pub enum StepNetns {
     Path(PathBuf),
     /// A new one with nothing but a loopback interface.
     None,
+    /// The host's own: nothing is kept from the step.
+    Host,
 }
 
 /// One more mount.
@@ -88,6 +94,17 @@ pub enum MountSource {
         /// The mode of its root.
         mode: u32,
     },
+    /// The socket of an SSH agent, served by this process as long as the step runs.
+    Agent {
+        /// Who answers.
+        agent: Arc<SshAgent>,
+        /// The socket's owner in the step.
+        uid: u32,
+        /// Its group in the step.
+        gid: u32,
+        /// Its mode.
+        mode: u32,
+    },
     /// A file made of these bytes, kept in memory only and gone with the step: a secret.
     File {
         /// The bytes.
@@ -111,6 +128,13 @@ impl fmt::Debug for MountSource {
             Self::Tmpfs { size, mode } => {
                 f.debug_struct("Tmpfs").field("size", size).field("mode", mode).finish()
             }
+            Self::Agent { agent, uid, gid, mode } => f
+                .debug_struct("Agent")
+                .field("agent", agent)
+                .field("uid", uid)
+                .field("gid", gid)
+                .field("mode", mode)
+                .finish(),
             // The content may be a secret.
             Self::File { uid, gid, mode, .. } => f
                 .debug_struct("File")
@@ -123,11 +147,11 @@ impl fmt::Debug for MountSource {
 }
 
 /// One resource limit (setrlimit(2)).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ulimit {
     /// In the style of `--ulimit`: `nofile`, `core`, `nproc` …
     pub name: String,
-    /// The limit in force.
+    /// The limit in force; [`u64::MAX`] is none.
     pub soft: u64,
     /// The highest the step may set it to.
     pub hard: u64,

@@ -64,9 +64,9 @@ impl Executor {
         output: &dyn OutputSink,
         cancel: &CancellationToken,
     ) -> Result<ExitCode, ExecError> {
-        let dir = StepDir::make(&self.builder, &request.id)?;
+        let mut dir = StepDir::make(&self.builder, &request.id)?;
         let mut extra = mounts::name_files(request, &dir)?;
-        extra.extend(mounts::extra(request, &dir, &self.worker)?);
+        extra.extend(mounts::extra(request, &mut dir, &self.worker)?);
         let spec = spec(request, extra)?;
         let targets = spec.mounts().iter().flatten().map(Mount::destination);
         let targets: Vec<_> = targets.map(PathBuf::as_path).chain([Path::new("/dev")]).collect();

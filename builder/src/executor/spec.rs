@@ -3,12 +3,16 @@
 use std::{collections::HashMap, path::Path};
 
 use oci_spec::runtime::{
-    Capabilities, Capability, Linux, LinuxCapabilities, LinuxIdMapping, LinuxIdMappingBuilder,
-    LinuxNamespace, LinuxNamespaceType, Mount, PosixRlimit, PosixRlimitBuilder, PosixRlimitType,
-    Process, Root, Spec, User,
+    Capabilities, Linux, LinuxCapabilities, LinuxIdMapping, LinuxIdMappingBuilder, LinuxNamespace,
+    LinuxNamespaceType, Mount, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, Root,
+    Spec, User,
 };
 
-use super::{ExecError, ExecRequest, StepNetns, Ulimit, mounts, seccomp};
+use super::{
+    ExecError, ExecRequest, StepNetns, Ulimit, mounts,
+    rights::{CAPABILITIES, EVERY_CAPABILITY, MASKED, READ_ONLY},
+    seccomp,
+};
 use crate::snapshot::OWNER_SHIFT;
 
 /// How many ids a step has: 0..=65535.
@@ -16,47 +20,6 @@ const STEP_IDS: u32 = 65536;
 
 /// Where programs are looked for when the image says nothing.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What a Docker container may do; each holds only over the step's own ids and namespaces.
-const CAPABILITIES: [Capability; 14] = [
-    Capability::AuditWrite,
-    Capability::Chown,
-    Capability::DacOverride,
-    Capability::Fowner,
-    Capability::Fsetid,
-    Capability::Kill,
-    Capability::Mknod,
-    Capability::NetBindService,
-    Capability::NetRaw,
-    Capability::Setfcap,
-    Capability::Setgid,
-    Capability::Setpcap,
-    Capability::Setuid,
-    Capability::SysChroot,
-];
-
-/// Hidden: they tell about the machine, or about its other users. `/sys/fs/cgroup` would show the host's
-/// tree through the bind of `/sys`. What is not there is passed over.
-const MASKED: [&str; 14] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-    "/sys/fs/cgroup",
-    "/sys/kernel/security",
-];
-
-/// Readable, not writable.
-const READ_ONLY: [&str; 5] =
-    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// The configuration for `request`; `extra` are the mounts after the standard ones.
 ///
@@ -98,7 +61,7 @@ fn process(request: &ExecRequest) -> Result<Process, ExecError> {
         .set_args(Some(request.args.clone()))
         .set_env(Some(env))
         .set_cwd(request.cwd.clone())
-        .set_capabilities(Some(capabilities()))
+        .set_capabilities(Some(capabilities(request.insecure)))
         // Setuid programs such as sudo must work in a build; what they gain is root of the step.
         .set_no_new_privileges(Some(false))
         .set_rlimits((!rlimits.is_empty()).then_some(rlimits));
@@ -128,8 +91,11 @@ fn user(request: &ExecRequest) -> User {
 }
 
 /// No inheritable and no ambient ones: a program that is not root gains none by being run.
-fn capabilities() -> LinuxCapabilities {
-    let all: Capabilities = CAPABILITIES.into_iter().collect();
+fn capabilities(insecure: bool) -> LinuxCapabilities {
+    let all: Capabilities = match insecure {
+        true => EVERY_CAPABILITY.into_iter().collect(),
+        false => CAPABILITIES.into_iter().collect(),
+    };
     let mut capabilities = LinuxCapabilities::default();
     capabilities
         .set_bounding(Some(all.clone()))
@@ -149,7 +115,12 @@ fn rlimit(ulimit: &Ulimit) -> Result<PosixRlimit, ExecError> {
 }
 
 fn linux(request: &ExecRequest) -> Result<Linux, ExecError> {
-    let seccomp = seccomp::default_profile(std::env::consts::ARCH)?;
+    let seccomp = match request.insecure {
+        true => None,
+        false => Some(seccomp::default_profile(std::env::consts::ARCH)?),
+    };
+    let (masked, read_only): (&[&str], &[&str]) =
+        if request.insecure { (&[], &[]) } else { (&MASKED, &READ_ONLY) };
     let strings = |list: &[&str]| Some(list.iter().map(ToString::to_string).collect());
     let mut linux = Linux::default();
     linux
@@ -159,9 +130,9 @@ fn linux(request: &ExecRequest) -> Result<Linux, ExecError> {
         .set_resources(None)
         .set_cgroups_path(None)
         .set_sysctl(sysctl(request))
-        .set_masked_paths(strings(&MASKED))
-        .set_readonly_paths(strings(&READ_ONLY))
-        .set_seccomp(Some(seccomp));
+        .set_masked_paths(strings(masked))
+        .set_readonly_paths(strings(read_only))
+        .set_seccomp(seccomp);
     Ok(linux)
 }
 
@@ -174,7 +145,11 @@ fn mapping() -> Result<LinuxIdMapping, ExecError> {
 
 fn namespaces(request: &ExecRequest) -> Vec<LinuxNamespace> {
     use LinuxNamespaceType as Type;
-    let mut kinds = vec![Type::User, Type::Mount, Type::Pid, Type::Ipc, Type::Uts, Type::Network];
+    let mut kinds = vec![Type::User, Type::Mount, Type::Pid, Type::Ipc, Type::Uts];
+    // Without one of its own, the step is in the worker's, which is the host's.
+    if request.network != StepNetns::Host {
+        kinds.push(Type::Network);
+    }
     if mounts::has("/proc/self/ns/cgroup") {
         kinds.push(Type::Cgroup);
     }

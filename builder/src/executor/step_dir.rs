@@ -4,19 +4,27 @@
 use std::{
     fs,
     io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use nix::{sys::stat::Mode, unistd::mkfifo};
 
 use super::{ExecError, mounts};
-use crate::worker::{ProcessIdentity, start::STEPS_DIR, sweep::remove_step_dir};
+use crate::{
+    ssh::{SshAgent, server::AgentServer},
+    worker::{ProcessIdentity, start::STEPS_DIR, sweep::remove_step_dir},
+};
 
 /// The directory; removed on drop, and by the next build's sweep when this one is killed.
 #[derive(Debug)]
 pub(super) struct StepDir {
     path: PathBuf,
+    servers: Vec<AgentServer>,
 }
 
 impl StepDir {
@@ -33,7 +41,7 @@ impl StepDir {
         }
         let path = Path::new(STEPS_DIR).join(format!("{builder}-{id}"));
         directory(&path)?;
-        Ok(Self { path })
+        Ok(Self { path, servers: Vec::new() })
     }
 
     /// Makes a directory in it.
@@ -57,9 +65,31 @@ impl StepDir {
                 fs::File::options().write(true).create_new(true).mode(0o600).open(&path)?;
             file.write_all(content)?;
             mounts::give(&path, owner)?;
-            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
+            file.set_permissions(PermissionsExt::from_mode(mode))
         };
         write().map_err(ExecError::file("write", path.clone()))?;
+        Ok(path)
+    }
+
+    /// Makes a socket in it that belongs to ids of the step, and serves `agent` there as long as this
+    /// directory lives.
+    pub(super) fn socket(
+        &mut self,
+        name: &str,
+        agent: &Arc<SshAgent>,
+        owner: (u32, u32),
+        mode: u32,
+    ) -> Result<PathBuf, ExecError> {
+        let path = self.path.join(name);
+        let mut open = || {
+            // A socket's path may have 107 bytes; by its directory's descriptor it is short.
+            let dir = fs::File::open(&self.path)?;
+            let short = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+            self.servers.push(AgentServer::open(Path::new(&short), agent.clone())?);
+            mounts::give(&path, owner)?;
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode))
+        };
+        open().map_err(ExecError::file("make the socket", path.clone()))?;
         Ok(path)
     }
 

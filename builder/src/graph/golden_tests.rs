@@ -29,7 +29,7 @@ pub(super) fn options(text: &str) -> BuildOptions {
                 options.platform_given = true;
             }
             "several-platforms" => options.several_platforms = true,
-            "no-network" => options.no_network = true,
+            "no-network" => options.network = super::operation::NetworkMode::None,
             _ => panic!("{line}"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::operation::NetworkMode;
 use crate::{
     dockerfile::Span,
     oci::{config::ImageConfig, platform::Platform, reference::Reference},
@@ -28,8 +29,8 @@ pub struct BuildOptions {
     pub named_contexts: BTreeSet<String>,
     /// `--label`
     pub labels: BTreeMap<String, String>,
-    /// `--network none`: no step gets a network unless it asks for the host's.
-    pub no_network: bool,
+    /// `--network`: what a step gets that does not ask for anything else.
+    pub network: NetworkMode,
 }
 
 impl BuildOptions {
@@ -45,7 +46,7 @@ impl BuildOptions {
             several_platforms: false,
             named_contexts: BTreeSet::new(),
             labels: BTreeMap::new(),
-            no_network: false,
+            network: NetworkMode::Default,
         }
     }
 

@@ -122,10 +122,7 @@ pub(super) async fn content(
         Ok::<_, SolveError>(digest(&root, &selection, None)?.digest)
     })
     .await??;
-    solver.remember(
-        &memo,
-        &StepResult { layer: Some(found), requests: Vec::new(), caches: Vec::new() },
-    )?;
+    solver.remember(&memo, &StepResult { layer: Some(found), ..StepResult::default() })?;
     Ok(found)
 }
 

@@ -67,6 +67,11 @@ pub enum SolveError {
     /// A secret that the Dockerfile requires was not given.
     #[error("the secret '{0}' was not given\nhelp: give it: --secret id={0},src=FILE")]
     NoSecret(String),
+    /// An SSH agent that the Dockerfile requires was not given.
+    #[error(
+        "the SSH agent '{0}' was not given\nhelp: give it: --ssh {0} for the one at SSH_AUTH_SOCK, or --ssh {0}=KEYFILE"
+    )]
+    NoAgent(String),
     /// A secret with bytes that no environment variable can hold.
     #[error(
         "the secret '{0}' is not UTF-8 text, so it cannot be an environment variable\nhelp: mount it as a file: leave out env="

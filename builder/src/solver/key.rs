@@ -8,13 +8,14 @@
 //! | what COPY and ADD copy, by content, mode and name | yes |
 //! | owner, mode and destination of a COPY | yes |
 //! | SOURCE_DATE_EPOCH | yes: it is in the layer's time stamps |
-//! | network mode of a RUN | yes |
+//! | network mode and security mode of a RUN | yes |
+//! | `--add-host`, `--shm-size`, `--ulimit` | yes |
 //! | `RUN --mount=type=bind`: the content that is mounted, its place | yes |
-//! | `RUN --mount=type=cache`, `tmpfs`, `secret`: place, id and options | yes |
+//! | `RUN --mount=type=cache`, `tmpfs`, `secret`, `ssh`: place, id and options | yes |
 //! | what is in a cache | no: a step must not depend on it |
 //! | the allowlist | no: a hit is checked against it request by request |
 //! | proxy arguments | no: they are no part of the result by contract |
-//! | values of secrets, build authority, resolver address | no |
+//! | values of secrets, keys and agents, build authority, resolver address | no |
 //! | time stamps, inode numbers, path of the context | no |
 //! | stage names, line numbers, comments | no |
 

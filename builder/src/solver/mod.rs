@@ -1,7 +1,7 @@
 //! The engine: executes a build graph, in parallel as far as its edges allow, and answers from the cache
 //! what it can. `key` (what enters a cache key) ← `step_result` ← `pack`, `layer_blobs` (layers in each
-//! compression) ← `chain` (stacks of layers) ← `mounts`
-//! (what RUN gets beside its root; `cache_mount` is what outlives a build) ← `run`, `copy` (one kind of step
+//! compression) ← `chain` (stacks of layers) ← `mounts` (what RUN gets beside its root; `cache_mount` is
+//! what outlives a build, `lent` what does not outlive the step) ← `run`, `copy` (one kind of step
 //! each) ← `schedule`; `event` tells, `record` is what comes out, `host` what a build
 //! works with.
 
@@ -13,11 +13,13 @@ pub mod event;
 pub mod host;
 pub mod key;
 mod layer_blobs;
+mod lent;
 mod mounts;
 mod pack;
 pub mod record;
 mod run;
 mod schedule;
+pub mod settings;
 pub mod step_result;
 
 pub use record::{Solution, Solved, VertexResult};

@@ -11,6 +11,7 @@ use super::{
     chain::{Active, Chains},
     copy::content,
     error::SolveError,
+    lent,
 };
 use crate::{
     executor::{ExtraMount, MountSource},
@@ -41,6 +42,7 @@ enum What<'a> {
     Cache(&'a str),
     Tmpfs(Option<u64>),
     Secret(&'a str, Option<&'a str>, u32, (u32, u32)),
+    Agent(&'a str, u32, (u32, u32)),
 }
 
 /// A mount with the result of the stage or image that it is made from.
@@ -48,10 +50,10 @@ type Sourced<'a> = (&'a Mount, Option<&'a VertexResult>);
 
 /// The mounts in the order of their targets, so that one may lie in another. `inputs` are the step's, its
 /// base first (see `Op::inputs`).
-pub(super) fn sourced<'a>(op: &'a RunOp, inputs: &'a [VertexResult]) -> Vec<Sourced<'a>> {
+pub(super) fn sourced<'a>(placed: &'a [Mount], inputs: &'a [VertexResult]) -> Vec<Sourced<'a>> {
     let mut inputs = inputs.iter().skip(1);
-    let mut mounts: Vec<Sourced<'a>> = Vec::with_capacity(op.mounts.len());
-    for mount in &op.mounts {
+    let mut mounts: Vec<Sourced<'a>> = Vec::with_capacity(placed.len());
+    for mount in placed {
         let from = match &mount.kind {
             MountKind::Bind { from, .. } => from.vertex(),
             MountKind::Cache { from, .. } => from.as_ref().and_then(CopyFrom::vertex),
@@ -79,7 +81,7 @@ pub(super) async fn keys<'a>(
             MountKind::Secret { id, env, mode, uid, gid, .. } => {
                 What::Secret(id, env.as_deref(), *mode, (*uid, *gid))
             }
-            MountKind::Ssh { .. } => return Err(unsupported(mount)),
+            MountKind::Ssh { id, mode, uid, gid, .. } => What::Agent(id, *mode, (*uid, *gid)),
         };
         keys.push(MountKey { target: &mount.target, read_only: mount.read_only, what });
     }
@@ -100,18 +102,13 @@ pub(super) fn refuse_unsupported(op: &RunOp) -> Result<(), SolveError> {
     let refused = op.mounts.iter().find(|mount| match &mount.kind {
         MountKind::Bind { from, .. } => matches!(from, CopyFrom::Named(_)),
         MountKind::Cache { from, .. } => matches!(from, Some(CopyFrom::Named(_))),
-        MountKind::Ssh { .. } => true,
         _ => false,
     });
-    refused.map_or(Ok(()), |mount| Err(unsupported(mount)))
+    refused.map_or(Ok(()), |_| Err(unsupported()))
 }
 
-fn unsupported(mount: &Mount) -> SolveError {
-    let what = match &mount.kind {
-        MountKind::Ssh { .. } => "RUN --mount=type=ssh",
-        _ => "RUN --mount from a named context",
-    };
-    SolveError::Unsupported { what: what.into() }
+fn unsupported() -> SolveError {
+    SolveError::Unsupported { what: "RUN --mount from a named context".into() }
 }
 
 /// The ids of the caches among the mounts.
@@ -130,6 +127,8 @@ pub(super) struct StepMounts {
     pub(super) extra: Vec<ExtraMount>,
     /// Secrets that are environment variables.
     pub(super) env: Vec<(String, Secret)>,
+    /// Names an SSH agent's socket.
+    pub(super) variable: Option<(String, String)>,
     /// Snapshots that are given up after the step.
     active: Vec<Active>,
     /// Cache directories, locked until the step has ended.
@@ -212,7 +211,10 @@ impl StepMounts {
                 Some(source) => source,
                 None => return Ok(()),
             },
-            MountKind::Ssh { .. } => return Err(unsupported(mount)),
+            MountKind::Ssh { .. } => match lent::agent(solver, mount)? {
+                Some(source) => source,
+                None => return Ok(()),
+            },
         };
         let (target, read_only) = (PathBuf::from(&mount.target), mount.read_only);
         self.extra.push(ExtraMount { target, source, read_only });
@@ -271,34 +273,6 @@ impl StepMounts {
                 Ok(MountSource::Snapshot(mounts, within))
             }
         }
-    }
-
-    /// A file, unless it is only an environment variable; none where an optional secret was not given.
-    fn secret(
-        &mut self,
-        solver: &Solver,
-        mount: &Mount,
-    ) -> Result<Option<MountSource>, SolveError> {
-        let MountKind::Secret { id, env, required, mode, uid, gid } = &mount.kind else {
-            return Ok(None);
-        };
-        let Some(secret) = solver.options.secrets.get(id) else {
-            return match required {
-                true => Err(SolveError::NoSecret(id.clone())),
-                false => Ok(None),
-            };
-        };
-        if let Some(name) = env {
-            let text = std::str::from_utf8(secret.expose_secret());
-            let text = text.map_err(|_| SolveError::SecretNotText(id.clone()))?;
-            self.env.push((name.clone(), Secret::new(text)));
-        }
-        Ok((!mount.target.is_empty()).then(|| MountSource::File {
-            content: secret.expose_secret().to_vec(),
-            uid: *uid,
-            gid: *gid,
-            mode: *mode,
-        }))
     }
 }
 

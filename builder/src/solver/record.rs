@@ -26,6 +26,8 @@ pub struct VertexResult {
     pub requests: Vec<RequestRecord>,
     /// The ids of the caches that it could read.
     pub caches: Vec<String>,
+    /// The rights that it had beyond those of every step, by name.
+    pub entitlements: Vec<String>,
 }
 
 impl VertexResult {
@@ -43,6 +45,7 @@ impl VertexResult {
             cached: false,
             requests: Vec::new(),
             caches: Vec::new(),
+            entitlements: Vec::new(),
         }
     }
 
@@ -50,7 +53,15 @@ impl VertexResult {
     pub(super) fn on(parent: &[Digest], result: StepResult, cached: bool) -> Self {
         let added = result.layer.is_some();
         let layers = parent.iter().copied().chain(result.layer).collect();
-        Self { layers, added, step: true, cached, requests: result.requests, caches: result.caches }
+        Self {
+            layers,
+            added,
+            step: true,
+            cached,
+            requests: result.requests,
+            caches: result.caches,
+            entitlements: result.entitlements,
+        }
     }
 }
 
@@ -123,6 +134,12 @@ impl Solved {
     #[must_use]
     pub fn caches(&self) -> BTreeSet<&str> {
         self.results.iter().flat_map(|result| &result.caches).map(String::as_str).collect()
+    }
+
+    /// The rights that steps had beyond those of every step, each once.
+    #[must_use]
+    pub fn entitlements(&self) -> BTreeSet<&str> {
+        self.results.iter().flat_map(|result| &result.entitlements).map(String::as_str).collect()
     }
 
     /// Every step with what it fetched, in the order of the Dockerfile.

@@ -1,6 +1,9 @@
 //! RUN: a process on top of the parent's layers, with its own namespaces and the egress network.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use serde::Serialize;
 use url::Url;
@@ -11,8 +14,10 @@ use super::{
     error::SolveError,
     event::Event,
     key::key,
+    lent,
     mounts::{self, MountKey, StepMounts},
     schedule::parent,
+    settings::{Entitlements, StepSettings, entitlements},
     step_result::StepResult,
 };
 use crate::{
@@ -31,7 +36,9 @@ struct RunKey<'a> {
     env: &'a [(String, String)],
     cwd: &'a str,
     user: &'a str,
-    offline: bool,
+    network: &'static str,
+    insecure: bool,
+    settings: &'a StepSettings,
     files: Vec<(&'a str, Digest)>,
     mounts: Vec<MountKey<'a>>,
 }
@@ -44,15 +51,17 @@ pub(super) async fn solve(
     exported: bool,
 ) -> Result<VertexResult, SolveError> {
     let parent = parent(inputs)?;
-    let mounts = mounts::sourced(op, inputs);
+    let placed = lent::placed(op);
+    let mounts = mounts::sourced(&placed, inputs);
     let epoch = solver.options.epoch;
-    let offline = op.network == NetworkMode::None;
     let key_inputs = RunKey {
         args: &op.args,
         env: &op.env,
         cwd: &op.cwd,
         user: &op.user,
-        offline,
+        network: network_name(op.network),
+        insecure: op.security == Security::Insecure,
+        settings: &solver.options.settings,
         files: op
             .files
             .iter()
@@ -66,6 +75,7 @@ pub(super) async fn solve(
     }
     solver.observer.event(Event::Started(origin));
     let mut mounted = StepMounts::ready(solver, &mounts).await?;
+    mounted.variable = lent::variable(op, &placed);
     let active = solver.host.chains.prepare(&parent.layers).await?;
     let ran = execute(solver, op, origin, &active, &parent.layers, &mut mounted).await;
     mounted.close(&solver.host.chains).await;
@@ -77,29 +87,39 @@ pub(super) async fn solve(
         }
     };
     let want = Commit { epoch, export: exported, always: true };
-    let found = StepResult { layer: None, requests: traffic.requests, caches: mounts::caches(op) };
+    let found = StepResult {
+        layer: None,
+        requests: traffic.requests,
+        caches: mounts::caches(op),
+        entitlements: entitlements(op),
+    };
     solver.conclude(active, parent, &key, want, found).await
 }
 
-/// Names what no step may do, and what this version cannot do.
-pub(super) fn refuse(op: &RunOp) -> Result<(), SolveError> {
+/// Names what this build's steps may not do, and what no step can.
+pub(super) fn refuse(op: &RunOp, allow: Entitlements) -> Result<(), SolveError> {
     if !Platform::host().accepts(&op.platform) {
         return Err(SolveError::NoEmulator(op.platform.clone()));
     }
-    if op.network == NetworkMode::Host {
+    if op.network == NetworkMode::Host && !allow.network_host {
         return Err(SolveError::Forbidden {
             what: "RUN --network=host",
-            help: "leave the flag out and allow what the step fetches in the policy: [network] allow = […]",
+            help: "leave the flag out and allow what the step fetches in the policy: [network] allow = […]; \
+                   or give up the record of what it fetches: --allow network.host",
         });
     }
-    if op.security == Security::Insecure {
+    if op.security == Security::Insecure && !allow.security_insecure {
         return Err(SolveError::Forbidden {
             what: "RUN --security=insecure",
-            help: "leave the flag out: no step gets more rights than a container has",
+            help: "leave the flag out, or trust this step with every right inside its own namespaces: \
+                   --allow security.insecure",
         });
     }
-    if let Some(device) = op.devices.first() {
-        return Err(SolveError::Unsupported { what: format!("RUN --device={device}") });
+    if !op.devices.is_empty() {
+        return Err(SolveError::Forbidden {
+            what: "RUN --device",
+            help: "leave the flag out: a rootless worker has no right to the host's devices",
+        });
     }
     mounts::refuse_unsupported(op)
 }
@@ -119,8 +139,8 @@ async fn execute(
         passwd::resolve_user(view.path(), &op.user)?
     };
     let network = match op.network {
-        NetworkMode::None => None,
-        _ => {
+        NetworkMode::None | NetworkMode::Host => None,
+        NetworkMode::Default => {
             let asked = StepOrigin {
                 line: u32::try_from(origin.span.first_line).unwrap_or(u32::MAX),
                 text: origin.text.clone(),
@@ -129,25 +149,35 @@ async fn execute(
             Some(host.egress.open_step(asked).await?)
         }
     };
+    let settings = &solver.options.settings;
     let request = ExecRequest {
         id: active.key.clone(),
         rootfs: active.mounts.clone(),
         args: op.args.clone(),
-        env: environment(op),
+        env: environment(op, mounted.variable.take()),
         secret_env: std::mem::take(&mut mounted.env),
         cwd: op.cwd.clone().into(),
         user: ResolvedUser { uid: user.uid, gid: user.gid, groups: user.groups },
         hostname: "buildkitsandbox".into(),
         network: match &network {
             Some(network) => StepNetns::Path(network.netns_path()),
+            None if op.network == NetworkMode::Host => StepNetns::Host,
             None => StepNetns::None,
         },
-        // Without a network there is no resolver either; the file is there all the same.
-        resolv_conf: Some(network.as_ref().map(|net| net.resolv_conf()).unwrap_or_default()),
-        hosts: Vec::new(),
+        insecure: op.security == Security::Insecure,
+        resolv_conf: Some(match &network {
+            Some(network) => network.resolv_conf(),
+            None if op.network == NetworkMode::Host => hosts_resolver(),
+            // Without a network there is no resolver either; the file is there all the same.
+            None => String::new(),
+        }),
+        hosts: settings.hosts(match &network {
+            Some(network) => network.gateway().into(),
+            None => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }),
         mounts: op.files.iter().map(script).chain(mounted.extra.drain(..)).collect(),
-        ulimits: Vec::new(),
-        shm_size: None,
+        ulimits: settings.ulimits.clone(),
+        shm_size: settings.shm_size,
         labels: BTreeMap::new(),
     };
     let sink = StepOutput { solver, origin };
@@ -168,14 +198,29 @@ async fn execute(
 
 /// The environment of the process: proxy arguments are seen by the step, though they are no part of its
 /// result.
-fn environment(op: &RunOp) -> Vec<(String, String)> {
+fn environment(op: &RunOp, agent: Option<(String, String)>) -> Vec<(String, String)> {
     let mut env = op.env.clone();
+    env.extend(agent);
     for (name, value) in &op.proxy {
         if !env.iter().any(|(known, _)| known == name) {
             env.push((name.clone(), value.clone()));
         }
     }
     env
+}
+
+/// The name of a network mode in cache keys.
+fn network_name(mode: NetworkMode) -> &'static str {
+    match mode {
+        NetworkMode::Default => "mirrors",
+        NetworkMode::None => "none",
+        NetworkMode::Host => "host",
+    }
+}
+
+/// Where the host looks names up, for a step in its network.
+fn hosts_resolver() -> String {
+    std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default()
 }
 
 /// A heredoc that is a script of its own.

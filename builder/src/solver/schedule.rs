@@ -22,6 +22,7 @@ use super::{
     host::Host,
     record::{Solution, VertexResult},
     run,
+    settings::{Entitlements, FreshStages, StepSettings},
     step_result::StepResult,
 };
 use crate::{
@@ -38,6 +39,7 @@ use crate::{
         stat_cache::StatCache,
         tree_digest::context_digest,
     },
+    ssh::SshAgent,
 };
 
 /// Settings of one build that the graph does not hold.
@@ -53,6 +55,14 @@ pub struct SolveOptions {
     pub network: Arc<NetworkPolicy>,
     /// What `RUN --mount=type=secret` can have, by id.
     pub secrets: Arc<BTreeMap<String, SecretBytes>>,
+    /// What `RUN --mount=type=ssh` can have, by id.
+    pub agents: Arc<BTreeMap<String, Arc<SshAgent>>>,
+    /// What holds for every RUN step.
+    pub settings: StepSettings,
+    /// What some steps may have beyond that.
+    pub allow: Entitlements,
+    /// Stages for which the cache is not read.
+    pub fresh: FreshStages,
 }
 
 /// Executes build graphs.
@@ -99,7 +109,7 @@ impl Solver {
         images: &ResolvedImages,
     ) -> Result<Solution, Arc<SolveError>> {
         let merged = merge(graphs);
-        refuse(&merged.vertices)?;
+        self.refuse(&merged.vertices)?;
         let started = OffsetDateTime::now_utc();
         let exported = exported(graphs, &merged);
         let solver = Self { images: Arc::new(image_lines(&merged.vertices)), ..self.clone() };
@@ -130,11 +140,20 @@ impl Solver {
             let inputs = try_join_all(inputs).await?;
             match (&vertex.op, image) {
                 (Op::Image(_), Some(image)) => Ok(solver.image(&image)),
+                _ if solver.options.fresh.holds(&vertex.origin.stage) => {
+                    solver.without_cache().step(&vertex, &inputs, exported).await
+                }
                 _ => solver.step(&vertex, &inputs, exported).await,
             }
         }
         .boxed()
         .shared()
+    }
+
+    /// The same, which does not read the cache.
+    fn without_cache(&self) -> Self {
+        let options = SolveOptions { no_cache: true, ..(*self.options).clone() };
+        Self { options: Arc::new(options), ..self.clone() }
     }
 
     /// The digest of everything that the context offers, for provenance. What was found out about its
@@ -193,6 +212,17 @@ impl Solver {
         self.host.cache.put(key, result).map_err(SolveError::store(self.host.cache.dir()))
     }
 
+    /// Finds what no step can do before any step runs.
+    fn refuse(&self, vertices: &[Vertex]) -> Result<(), Arc<SolveError>> {
+        for vertex in vertices {
+            if let Op::Run(op) = &vertex.op {
+                let refused = run::refuse(op, self.options.allow);
+                refused.map_err(|error| Arc::new(error.at(&vertex.origin)))?;
+            }
+        }
+        Ok(())
+    }
+
     fn image(&self, image: &ResolvedImage) -> VertexResult {
         for (diff_id, blob) in &image.layers {
             self.host.chains.fetchable(*diff_id, &image.reference, blob);
@@ -241,16 +271,6 @@ impl Solver {
             Arc::new(error.at(line))
         })
     }
-}
-
-/// Finds what no step can do before any step runs.
-fn refuse(vertices: &[Vertex]) -> Result<(), Arc<SolveError>> {
-    for vertex in vertices {
-        if let Op::Run(op) = &vertex.op {
-            run::refuse(op).map_err(|error| Arc::new(error.at(&vertex.origin)))?;
-        }
-    }
-    Ok(())
 }
 
 /// All results, or the failure that came first: what was merely cancelled is not the cause.

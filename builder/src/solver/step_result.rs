@@ -14,4 +14,7 @@ pub struct StepResult {
     /// The ids of the caches that it could read; nobody recorded what was in them.
     #[serde(default)]
     pub caches: Vec<String>,
+    /// The rights that it had beyond those of every step (`--allow`), by name.
+    #[serde(default)]
+    pub entitlements: Vec<String>,
 }

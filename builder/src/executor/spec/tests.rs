@@ -16,6 +16,7 @@ fn request() -> ExecRequest {
         user: ResolvedUser { uid: 5, gid: 6, groups: vec![7] },
         hostname: "buildhost".into(),
         network: StepNetns::None,
+        insecure: false,
         resolv_conf: None,
         hosts: vec![],
         mounts: vec![],
@@ -93,4 +94,23 @@ fn a_request_that_cannot_be_carried_out() {
     wanted.cwd = "a".into();
     let message = spec(&wanted, vec![]).unwrap_err().to_string();
     assert_eq!(message, "the working directory 'a' is not absolute");
+}
+
+#[test]
+fn insecure_is_every_capability_and_no_filter() {
+    let spec = json_of(&ExecRequest { insecure: true, ..request() });
+    assert_eq!(spec["process"]["capabilities"]["bounding"].as_array().unwrap().len(), 41);
+    assert_eq!(spec["linux"].get("seccomp"), None);
+    assert_eq!(spec["linux"]["maskedPaths"], json!([]));
+    // Still not the user, whatever it may do.
+    assert_eq!(spec["linux"]["uidMappings"][0]["hostID"], 1);
+}
+
+#[test]
+fn the_hosts_network_is_no_namespace_of_its_own() {
+    let spec = json_of(&ExecRequest { network: StepNetns::Host, ..request() });
+    let kinds = spec["linux"]["namespaces"].as_array().unwrap();
+    assert!(kinds.iter().all(|namespace| namespace["type"] != "network"));
+    let mounts = spec["mounts"].as_array().unwrap();
+    assert!(mounts.iter().any(|mount| mount["destination"] == "/sys" && mount["type"] == "bind"));
 }

@@ -32,7 +32,7 @@ impl Lowering<'_, '_> {
         let Some(mounts) = self.mounts(state, step, run) else { return };
         let text = self.shown_run(state, step, run, &mounts);
         let network = match run.network {
-            Network::Default if self.plan.options.no_network => Network::None,
+            Network::Default => self.plan.options.network,
             network => network,
         };
         let op = RunOp {

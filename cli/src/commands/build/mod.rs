@@ -8,7 +8,9 @@ mod outputs;
 mod plan;
 mod report;
 mod secrets;
+mod settings;
 mod signing;
+mod ssh;
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +30,7 @@ use touchmark_builder::{
     dockerfile::{Diagnostic, excerpt},
     harden::HardenOptions,
     policy::{HardenPolicy, harden::UserRule},
-    solver::{SolveOptions, event::Observer},
+    solver::{SolveOptions, event::Observer, settings::FreshStages},
     source::error::SourceError,
 };
 
@@ -38,7 +40,7 @@ use self::{
     signing::Signing,
 };
 use crate::{
-    config::Config,
+    config::{self, Config},
     error::CliError,
     inside, runtime, signing_key,
     ui::{printer::Printer, progress::Plain},
@@ -50,6 +52,9 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
     let plan = Plan::new(args, &config)?;
     let signing = Signing::choose(args, &plan)?;
     let base_trust = base_trust(&plan)?;
+    if !config::entered() {
+        args.legacy.warnings().iter().for_each(|warning| printer.warning(warning));
+    }
     let worker_config = inside::worker_config(&config)?;
     let worker = inside::join(&worker_config)?;
     let signer = signing.load(printer)?;
@@ -116,6 +121,10 @@ fn request(
             no_cache: args.steps.no_cache,
             network: Arc::new(plan.policy.network.clone()),
             secrets: plan.secrets.clone(),
+            agents: plan.agents.clone(),
+            settings: plan.settings.clone(),
+            allow: plan.allow,
+            fresh: FreshStages(args.steps.no_cache_filter.clone().into()),
         },
         harden: harden_options(&plan.policy.harden, plan.epoch),
         parameters: plan.parameters.clone(),

@@ -11,21 +11,23 @@ use std::{
 use touchmark_builder::{
     dockerfile::Dockerfile,
     export::outputs::Outputs,
-    graph::BuildOptions,
+    graph::{BuildOptions, NetworkMode},
     oci::{digest::Digest, platform::Platform},
     policy::{Policy, harden::Level},
     provenance::Parameters,
     secret::SecretBytes,
+    solver::settings::{Entitlements, StepSettings},
     source::{
         context::Context,
         git::{self, GitState},
         ignore::Ignore,
     },
+    ssh::SshAgent,
 };
 
 use super::{
     arguments::{BuildArgs, result::HardenArg, steps::NetworkArg},
-    outputs, secrets,
+    outputs, secrets, settings, ssh,
 };
 use crate::{
     config::{self, Config},
@@ -49,6 +51,9 @@ pub(super) struct Plan {
     pub(super) epoch: i64,
     pub(super) outputs: Outputs,
     pub(super) secrets: Arc<BTreeMap<String, SecretBytes>>,
+    pub(super) agents: Arc<BTreeMap<String, Arc<SshAgent>>>,
+    pub(super) settings: StepSettings,
+    pub(super) allow: Entitlements,
     pub(super) parameters: Parameters,
 }
 
@@ -79,19 +84,24 @@ impl Plan {
         };
         let platforms = platforms(&args.source.platform)?;
         let options = options(args, &platforms)?;
+        let (settings, allow) = (settings::read(&args.steps)?, settings::allowed(&args.steps)?);
         let parameters = Parameters {
             dockerfile: name.clone(),
             dockerfile_digest: Some(Digest::of(source.as_bytes())),
             target: args.source.target.clone(),
             labels: options.labels.clone(),
             harden: policy.harden.level.as_str().into(),
-            network: if args.steps.network == NetworkArg::None { "none" } else { "mirrors" }.into(),
+            network: network_name(args.steps.network).into(),
+            steps: settings::parameters(&settings, allow),
             policy_digest: policy_text.map(|text| Digest::of(text.as_bytes())),
             epoch,
             ..Parameters::default()
         };
         Ok(Self {
             secrets: Arc::new(secrets::read(&args.steps.secret)?),
+            agents: Arc::new(ssh::read(&args.steps.ssh)?),
+            settings,
+            allow,
             outputs: outputs::parse(&args.result, &platforms, config)?,
             dockerfile_name: name,
             source,
@@ -201,7 +211,11 @@ fn options(args: &BuildArgs, platforms: &[Platform]) -> Result<BuildOptions, Cli
     let mut options = BuildOptions { build_platform: host, ..BuildOptions::new(platform) };
     options.platform_given = !args.source.platform.is_empty();
     options.target = args.source.target.clone();
-    options.no_network = args.steps.network == NetworkArg::None;
+    options.network = match args.steps.network {
+        NetworkArg::Mirrors => NetworkMode::Default,
+        NetworkArg::None => NetworkMode::None,
+        NetworkArg::Host => NetworkMode::Host,
+    };
     for text in &args.source.build_arg {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
@@ -211,6 +225,14 @@ fn options(args: &BuildArgs, platforms: &[Platform]) -> Result<BuildOptions, Cli
     }
     options.labels = labels(&args.result.label)?;
     Ok(options)
+}
+
+fn network_name(network: NetworkArg) -> &'static str {
+    match network {
+        NetworkArg::Mirrors => "mirrors",
+        NetworkArg::None => "none",
+        NetworkArg::Host => "host",
+    }
 }
 
 fn labels(texts: &[String]) -> Result<BTreeMap<String, String>, CliError> {

@@ -1,6 +1,7 @@
 //! The flags of `touchmark build`, by what they are about.
 
 pub(super) mod evidence;
+pub(super) mod legacy;
 pub(super) mod progress;
 pub(super) mod result;
 pub(super) mod source;
@@ -11,8 +12,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use self::{
-    evidence::EvidenceArgs, progress::ProgressArgs, result::ResultArgs, source::SourceArgs,
-    steps::StepArgs,
+    evidence::EvidenceArgs, legacy::LegacyArgs, progress::ProgressArgs, result::ResultArgs,
+    source::SourceArgs, steps::StepArgs,
 };
 
 /// Build an image from a Dockerfile.
@@ -35,4 +36,6 @@ pub(crate) struct BuildArgs {
     pub(crate) evidence: EvidenceArgs,
     #[command(flatten)]
     pub(crate) progress: ProgressArgs,
+    #[command(flatten)]
+    pub(crate) legacy: LegacyArgs,
 }
