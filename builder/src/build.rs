@@ -1,6 +1,7 @@
 //! The whole story of a build, one line per stage: `plan` says for each platform what there is to do,
 //! `platform` makes an image of what was done, `statements` gathers the images and signs what is said.
 
+pub mod layouts;
 mod plan;
 mod platform;
 mod statements;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use touchmark_attest::sign::Signer;
 
 use self::{
+    layouts::Layouts,
     plan::{PlatformPlan, plan},
     platform::Run,
 };
@@ -25,7 +27,7 @@ use crate::{
     harden::{HardenError, HardenOptions},
     image::described::DescribeError,
     oci::platform::Platform,
-    provenance::{ContextRecord, Parameters, ProvenanceError},
+    provenance::{ContextRecord, FetchedInput, Parameters, ProvenanceError},
     solver::{
         SolveOptions, Solver,
         error::SolveError,
@@ -48,6 +50,10 @@ pub struct BuildRequest {
     pub context: Arc<Context>,
     /// The commit of the context, where it is a git work tree.
     pub git: Option<GitState>,
+    /// What was fetched to get the context and the Dockerfile.
+    pub fetched: Vec<FetchedInput>,
+    /// Images of OCI layouts, by the references that stand for them.
+    pub layouts: Layouts,
     /// Which base images must be signed.
     pub base_trust: BaseTrust,
     /// Epoch, cache, network.
@@ -148,7 +154,12 @@ pub async fn build(
     let graphs: Vec<&BuildGraph> = plans.iter().map(|plan| &plan.graph).collect();
     let solution = solver.solve(&graphs, &images).await?;
     let context = solver.context_digest().await?;
-    let context = ContextRecord { digest: context, git: request.git.clone() };
+    let context = ContextRecord {
+        digest: context,
+        git: request.git.clone(),
+        fetched: request.fetched.clone(),
+        named: solver.named_digests(),
+    };
     let run = Run { request, host, context, finished: OffsetDateTime::now_utc() };
     let each: Vec<_> = plans.iter().zip(&solution.platforms).collect();
     let mut results = Results { products: Vec::new(), trees: run.trees(&each).await? };

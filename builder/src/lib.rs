@@ -6,6 +6,7 @@
 //! - [`policy`]: the policy file, decided on but never read from disk here
 //! - [`secret`]: texts that no message, log or cache key may show
 //! - [`purl`]: package URLs, also of downloads
+//! - [`remote`]: addresses of repositories, files and images that the command line names
 //! - [`graph`]: what a Dockerfile asks for, as a graph of operations
 //! - [`lint`]: what can be said about a Dockerfile without building it
 //! - [`content`]: blobs by digest on disk, verified whenever they are read
@@ -16,6 +17,7 @@
 //! - [`source`]: what goes into a build: base images, context, git, users
 //! - [`egress`]: the network of a step: DNS, HTTP and TLS by the allowlist, and the record
 //! - [`ssh`]: an SSH agent for steps that lists and signs
+//! - [`fetch`]: what the builder fetches itself: files over HTTP, repositories by git
 //! - [`executor`]: a process of a step: OCI spec, seccomp, task
 //! - [`solver`]: the engine: schedule, cache keys, cache, events, record
 //! - [`harden`]: rules on the exported stage, the rewrite of layers, the report
@@ -35,6 +37,7 @@ pub mod dockerfile;
 pub mod egress;
 pub mod executor;
 pub mod export;
+pub mod fetch;
 pub mod graph;
 pub mod harden;
 pub mod image;
@@ -45,6 +48,7 @@ pub mod policy;
 pub mod provenance;
 pub mod purl;
 pub mod registry;
+pub mod remote;
 pub mod sbom;
 pub mod secret;
 pub mod snapshot;

@@ -18,6 +18,7 @@ use crate::{
     egress::RequestRecord,
     graph::Origin,
     oci::{descriptor::Descriptor, digest::Digest, platform::Platform},
+    remote::LAYOUT_REGISTRY,
     solver::{Solved, settings::NETWORK_HOST},
     source::{git::GitState, image::ResolvedImage},
 };
@@ -63,8 +64,23 @@ pub struct Parameters {
 pub struct ContextRecord {
     /// Digest over everything the context offered (docs/build-type.md, "context digest").
     pub digest: Digest,
-    /// The commit, where the context is a git work tree.
+    /// The commit, where the context is a git work tree or a repository.
     pub git: Option<GitState>,
+    /// What was fetched to get the context and the Dockerfile.
+    pub fetched: Vec<FetchedInput>,
+    /// The digests of named contexts that are directories.
+    pub named: BTreeMap<String, Digest>,
+}
+
+/// A file that the command line named, before anything was built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchedInput {
+    /// What it is: `context archive`, `dockerfile`.
+    pub name: String,
+    /// Where it came from; empty for standard input.
+    pub uri: String,
+    /// Its digest.
+    pub digest: Digest,
 }
 
 /// What an image, or the images of an index, were made from.
@@ -123,6 +139,7 @@ pub fn provenance(facts: Facts<'_>) -> Result<Predicate, ProvenanceError> {
         dependencies.push(base_image(image)?);
     }
     dependencies.push(context(facts.context)?);
+    dependencies.extend(inputs(facts.context)?);
     let fetched = fetched(solved)?;
     let complete = fetched.iter().all(|dependency| dependency.incomplete().is_none());
     // What a cache mount brought in from earlier builds, nobody recorded.
@@ -223,11 +240,15 @@ fn base_image(image: &ResolvedImage) -> Result<ResourceDescriptor, DigestSetErro
     let platform = image.platform.to_string().replace('/', "%2F");
     Ok(ResourceDescriptor {
         name: reference.to_string(),
-        uri: format!(
-            "pkg:docker/{}{tag}?digest={}&platform={platform}",
-            reference.name(),
-            image.digest
-        ),
+        uri: match reference.registry() == LAYOUT_REGISTRY {
+            // It is in no registry.
+            true => String::new(),
+            false => format!(
+                "pkg:docker/{}{tag}?digest={}&platform={platform}",
+                reference.name(),
+                image.digest
+            ),
+        },
         digest: DigestSet::sha256(&image.digest.hex())?,
         annotations: BTreeMap::from([("manifest".into(), image.manifest.to_string().into())]),
         ..ResourceDescriptor::default()
@@ -249,6 +270,22 @@ fn context(record: &ContextRecord) -> Result<ResourceDescriptor, DigestSetError>
     Ok(ResourceDescriptor { name: CONTEXT.into(), uri, digest, annotations, ..Default::default() })
 }
 
+/// Named contexts that are directories, and what became the context.
+fn inputs(record: &ContextRecord) -> Result<Vec<ResourceDescriptor>, DigestSetError> {
+    let named = record.named.iter().map(|(name, digest)| (format!("context:{name}"), "", digest));
+    let fetched = record.fetched.iter();
+    let fetched = fetched.map(|input| (input.name.clone(), input.uri.as_str(), &input.digest));
+    let descriptor = |(name, uri, digest): (String, &str, &Digest)| {
+        Ok(ResourceDescriptor {
+            name,
+            uri: uri.into(),
+            digest: DigestSet::sha256(&digest.hex())?,
+            ..Default::default()
+        })
+    };
+    fetched.chain(named).map(descriptor).collect()
+}
+
 /// Every fetched file once, in the order of the steps; what was fetched twice with the same bytes is
 /// one dependency.
 fn fetched(solved: &Solved) -> Result<Vec<ResourceDescriptor>, DigestSetError> {
@@ -256,8 +293,8 @@ fn fetched(solved: &Solved) -> Result<Vec<ResourceDescriptor>, DigestSetError> {
     let mut list = Vec::new();
     for (origin, result) in solved.steps() {
         for request in &result.requests {
-            if seen.insert((request.url.clone(), request.sha256, request.incomplete_reason.clone()))
-            {
+            let what = (request.sha256, request.commit.clone());
+            if seen.insert((request.url.clone(), what, request.incomplete_reason.clone())) {
                 list.push(fetched_file(origin, request)?);
             }
         }
@@ -269,11 +306,14 @@ fn fetched_file(
     origin: &Origin,
     request: &RequestRecord,
 ) -> Result<ResourceDescriptor, DigestSetError> {
-    let complete = request.complete && request.sha256.is_some();
-    let digest = match request.sha256 {
+    let complete = request.complete && (request.sha256.is_some() || request.commit.is_some());
+    let mut digest = match request.sha256 {
         Some(digest) if complete => DigestSet::sha256(&digest.hex())?,
         _ => DigestSet::default(),
     };
+    if let Some(commit) = request.commit.as_ref().filter(|_| complete) {
+        digest.insert("gitCommit", commit)?;
+    }
     let mut annotations = BTreeMap::from([
         ("line".to_owned(), Value::from(origin.span.first_line)),
         ("stage".to_owned(), Value::from(origin.stage_name())),

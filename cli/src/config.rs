@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use touchmark_builder::fetch::GitProgram;
+
 use crate::error::CliError;
 
 /// What touchmark takes from the environment.
@@ -47,6 +49,19 @@ impl Config {
 }
 
 impl Config {
+    /// The git program, with what of the user's session it may have.
+    pub(crate) fn git(&self) -> Option<GitProgram> {
+        let home = variable("HOME").map(PathBuf::from);
+        Some(GitProgram {
+            program: self.find_program("git")?,
+            search_path: env::join_paths(&self.search_path).ok()?,
+            ssh_agent: variable("SSH_AUTH_SOCK").map(PathBuf::from),
+            known_hosts: home
+                .map(|home| home.join(".ssh/known_hosts"))
+                .filter(|path| path.is_file()),
+        })
+    }
+
     /// The first executable of that name in the search path.
     pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
         self.search_path.iter().map(|directory| directory.join(name)).find(|path| path.is_file())

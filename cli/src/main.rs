@@ -19,6 +19,7 @@ mod signing_key;
 mod statement;
 mod ui;
 mod verdict_json;
+mod workspace;
 
 use std::process::ExitCode;
 

@@ -13,11 +13,11 @@ pub(crate) struct Floor {
 
 /// `builder/src`, lowest floor first.
 pub(crate) const BUILDER: &[Floor] = &[
-    Floor { name: "pure", rooms: &["oci", "secret", "purl", "dockerfile", "policy"] },
+    Floor { name: "pure", rooms: &["oci", "secret", "purl", "dockerfile", "policy", "remote"] },
     Floor { name: "graph", rooms: &["graph", "lint"] },
     Floor { name: "bytes", rooms: &["content", "layer"] },
     Floor { name: "edges", rooms: &["registry", "worker", "snapshot"] },
-    Floor { name: "work", rooms: &["source", "egress", "ssh", "executor"] },
+    Floor { name: "work", rooms: &["source", "egress", "fetch", "ssh", "executor"] },
     Floor { name: "engine", rooms: &["solver"] },
     Floor { name: "product", rooms: &["harden", "sbom", "image", "export"] },
     Floor { name: "roof", rooms: &["provenance", "attestations", "base_trust", "build"] },

@@ -1,6 +1,8 @@
 //! For each platform: the base images, and the graph of what there is to do.
 
-use super::{BuildError, BuildRequest};
+use std::sync::Arc;
+
+use super::{BuildError, BuildRequest, layouts};
 use crate::{
     dockerfile::Dockerfile,
     graph::{self, BaseImage, BuildGraph, BuildOptions},
@@ -23,7 +25,7 @@ pub(super) struct PlatformPlan {
 pub(super) async fn plan(
     dockerfile: &Dockerfile,
     request: &BuildRequest,
-    host: &Host,
+    host: &Arc<Host>,
 ) -> Result<(Vec<PlatformPlan>, ResolvedImages), BuildError> {
     let (wanted, images) = base_images(dockerfile, request, host).await?;
     let mut plans = Vec::with_capacity(wanted.len());
@@ -50,7 +52,7 @@ fn options(request: &BuildRequest, platform: &Platform) -> BuildOptions {
 async fn base_images(
     dockerfile: &Dockerfile,
     request: &BuildRequest,
-    host: &Host,
+    host: &Arc<Host>,
 ) -> Result<(Vec<Vec<BaseImage>>, ResolvedImages), BuildError> {
     let mut images = ResolvedImages::default();
     loop {
@@ -73,6 +75,8 @@ async fn base_images(
         if missing.is_empty() {
             return Ok((wanted, images));
         }
+        images.extend(layouts::resolve(&missing, &request.layouts, host).await?);
+        missing.retain(|image| images.get(&image.reference, &image.platform).is_none());
         images.extend(resolve_images(&missing, &images, &host.registry, &host.content).await?);
         request.base_trust.check(&missing, &images, &host.registry).await?;
     }

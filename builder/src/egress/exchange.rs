@@ -42,6 +42,7 @@ impl Exchange {
             size: 0,
             sent: 0,
             sha256: None,
+            commit: None,
             complete: false,
             incomplete_reason: Some("it was broken off".into()),
             started: now.map_or(0, |time| time.as_secs()),

@@ -33,7 +33,7 @@ pub use sink::{Download, DownloadSink};
 pub use step::StepNetwork;
 
 use crate::policy::NetworkPolicy;
-use upstream::Upstreams;
+pub(crate) use upstream::{UpstreamError, Upstreams, causes, is_private_refusal};
 
 /// The way out for the steps of one build.
 #[derive(Debug)]

@@ -42,6 +42,9 @@ pub struct RequestRecord {
     pub sent: u64,
     /// Digest of the body as transferred, when all of it came.
     pub sha256: Option<Digest>,
+    /// Id of the commit, where a repository was fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Is everything known about this exchange? False for tunnels, writes, partial and broken bodies.
     pub complete: bool,
     /// Why not.

@@ -20,7 +20,7 @@ use super::address::is_private;
 
 /// Clients for upstreams, which may have private addresses only where the policy names them.
 #[derive(Debug, Clone)]
-pub(super) struct Upstreams {
+pub(crate) struct Upstreams {
     checked: reqwest::Client,
     free: reqwest::Client,
     deny_private: bool,
@@ -29,7 +29,7 @@ pub(super) struct Upstreams {
 
 /// Why an upstream was not reached.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum UpstreamError {
+pub(crate) enum UpstreamError {
     #[error("'{host}' has the private address {address}")]
     Private { host: String, address: IpAddr },
     #[error("'{host}' has no address: {source}")]
@@ -58,7 +58,7 @@ impl Resolve for CheckingResolver {
 impl Upstreams {
     /// # Errors
     /// When no HTTP client can be made at all.
-    pub(super) fn new(policy: &NetworkPolicy) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(policy: &NetworkPolicy) -> Result<Self, reqwest::Error> {
         // Another room may have chosen the provider already.
         let _ = ring::default_provider().install_default();
         let limits = policy.limits();
@@ -69,12 +69,27 @@ impl Upstreams {
 
     /// The client for `target`. An address in the URL is not resolved, hence not checked: only the
     /// policy can have put it there.
-    pub(super) fn client(&self, target: &Target) -> &reqwest::Client {
+    pub(crate) fn client(&self, target: &Target) -> &reqwest::Client {
         if target.named { &self.free } else { &self.checked }
     }
 
+    /// The addresses of `target` that may be connected to.
+    pub(crate) async fn addresses(
+        &self,
+        target: &Target,
+    ) -> Result<Vec<SocketAddr>, UpstreamError> {
+        let deny_private = self.deny_private && !target.named;
+        if deny_private
+            && let Ok(address) = target.host.parse::<IpAddr>()
+            && is_private(address)
+        {
+            return Err(UpstreamError::Private { host: target.host.clone(), address });
+        }
+        addresses(&target.host, target.port, deny_private).await
+    }
+
     /// Opens a plain connection to `target`.
-    pub(super) async fn connect(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
+    pub(crate) async fn connect(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
         let host = &target.host;
         let found = addresses(host, target.port, self.deny_private && !target.named).await?;
         let connecting = timeout(self.limits.connect, TcpStream::connect(found.as_slice()));
@@ -125,7 +140,7 @@ async fn addresses(
 }
 
 /// Did the request fail because the address is private?
-pub(super) fn is_private_refusal(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_private_refusal(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if matches!(error.downcast_ref(), Some(UpstreamError::Private { .. })) {
@@ -137,7 +152,7 @@ pub(super) fn is_private_refusal(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// The error and its causes in one line. Outer messages of HTTP clients repeat the URL and say little.
-pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut texts = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {

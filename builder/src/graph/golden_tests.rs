@@ -9,7 +9,7 @@ use crate::{
     oci::config::{ContainerConfig, History, ImageConfig},
 };
 
-/// One option a line: `target=`, `arg=`, `context=`, `label=`, `platform=`,
+/// One option a line: `target=`, `arg=`, `context=NAME[=IMAGE]`, `label=`, `platform=`,
 /// `several-platforms`, `no-network`.
 pub(super) fn options(text: &str) -> BuildOptions {
     let mut options = BuildOptions::new("linux/amd64".parse().unwrap());
@@ -22,7 +22,14 @@ pub(super) fn options(text: &str) -> BuildOptions {
         match key {
             "target" => options.target = Some(value.into()),
             "arg" => drop(options.build_args.insert(pair().0, Some(pair().1))),
-            "context" => drop(options.named_contexts.insert(value.into())),
+            "context" => {
+                let context = match pair().1.as_str() {
+                    "" => NamedContext::Files,
+                    "scratch" => NamedContext::Scratch,
+                    image => NamedContext::Image(image.parse().unwrap()),
+                };
+                options.named_contexts.insert(pair().0, context);
+            }
             "label" => drop(options.labels.insert(pair().0, pair().1)),
             "platform" => {
                 options.platform = value.parse().unwrap();

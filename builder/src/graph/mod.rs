@@ -23,7 +23,7 @@ pub use self::{
         CopyFrom, CopyOp, ImageOp, InlineFile, MkdirOp, Mount, MountKind, NamedOp, NetworkMode, Op,
         RunOp, Security, Sharing,
     },
-    options::{BaseConfigs, BaseImage, BuildOptions},
+    options::{BaseConfigs, BaseImage, BuildOptions, NamedContext},
     plan::{StageBase, Survey, SurveyedStage, base_images, base_images_with, survey},
 };
 

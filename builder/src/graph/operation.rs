@@ -15,7 +15,7 @@ pub enum Op {
     Scratch,
     /// An image.
     Image(ImageOp),
-    /// A named context used as a base.
+    /// A named context.
     Named(NamedOp),
     /// RUN.
     Run(RunOp),
@@ -83,13 +83,11 @@ pub struct ImageOp {
     pub platform: Platform,
 }
 
-/// A named context as a file system.
+/// The files of a named context as a file system.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NamedOp {
     /// The context's name as the user wrote it.
     pub name: String,
-    /// For which platform, where the context is an image.
-    pub platform: Platform,
 }
 
 /// A process that runs on a file system.
@@ -247,9 +245,7 @@ pub struct CopyOp {
 pub enum CopyFrom {
     /// The build context.
     Context,
-    /// A named context, by the name the user wrote.
-    Named(String),
-    /// A stage or an image.
+    /// A stage, an image or a named context.
     Vertex(VertexId),
 }
 

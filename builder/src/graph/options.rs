@@ -1,6 +1,6 @@
 //! What the caller wants to have built, and what it knows about the base images.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::operation::NetworkMode;
 use crate::{
@@ -25,8 +25,8 @@ pub struct BuildOptions {
     pub several_platforms: bool,
     /// The platform that builds.
     pub build_platform: Platform,
-    /// The names of `--build-context`, as the user wrote them.
-    pub named_contexts: BTreeSet<String>,
+    /// `--build-context`: what the names stand for, as the user wrote them.
+    pub named_contexts: BTreeMap<String, NamedContext>,
     /// `--label`
     pub labels: BTreeMap<String, String>,
     /// `--network`: what a step gets that does not ask for anything else.
@@ -44,7 +44,7 @@ impl BuildOptions {
             platform,
             platform_given: false,
             several_platforms: false,
-            named_contexts: BTreeSet::new(),
+            named_contexts: BTreeMap::new(),
             labels: BTreeMap::new(),
             network: NetworkMode::Default,
         }
@@ -56,17 +56,28 @@ impl BuildOptions {
     }
 
     /// The named context that stands for this name or image: equal but for case, or the same image.
-    pub(super) fn named_context(&self, name: &str) -> Option<String> {
+    pub(super) fn named_context(&self, name: &str) -> Option<(&String, &NamedContext)> {
         if name.eq_ignore_ascii_case("scratch") || name.eq_ignore_ascii_case("context") {
             return None;
         }
         let image = |text: &str| text.parse::<Reference>().ok().map(tagged);
         let wanted = image(name);
-        let same = |context: &&String| {
+        let same = |(context, _): &(&String, &NamedContext)| {
             context.eq_ignore_ascii_case(name) || wanted.is_some() && image(context) == wanted
         };
-        self.named_contexts.iter().find(same).cloned()
+        self.named_contexts.iter().find(same)
     }
+}
+
+/// What a name of `--build-context` stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedContext {
+    /// Files: a directory, a repository, an archive.
+    Files,
+    /// An image, with its configuration.
+    Image(Reference),
+    /// The empty file system.
+    Scratch,
 }
 
 /// With `latest` where there is neither tag nor digest.

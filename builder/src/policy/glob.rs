@@ -116,39 +116,52 @@ impl fmt::Display for Glob {
     }
 }
 
-/// A DNS name in lower case, or `*.` and a name, which stands for every name below it.
+/// A DNS name in lower case, or `*.` and a name, which stands for every name below it. With a port it covers
+/// what ADD fetches from that port; an address needs one, because steps reach names only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern {
     name: String,
     below: bool,
+    port: Option<u16>,
 }
 
 impl HostPattern {
-    /// Reads a host name or `*.` and a host name, without scheme, port or path.
+    /// Reads a host name or `*.` and a host name, perhaps with a port, without scheme or path.
     ///
     /// # Errors
-    /// When it is no DNS name (RFC 1123, section 2.1): also for addresses, which have no name that a
-    /// step could ask for.
+    /// When it is no DNS name (RFC 1123, section 2.1): also for addresses without a port, which have no
+    /// name that a step could ask for.
     pub fn new(text: &str) -> Result<Self, GlobError> {
         let fault = |reason| GlobError { text: text.chars().take(100).collect(), reason };
         let lower = text.to_ascii_lowercase();
-        let (name, below) = match lower.strip_prefix("*.") {
+        let port = lower.rsplit_once(':').and_then(|(name, port)| {
+            let digits = port.bytes().all(|b| b.is_ascii_digit());
+            let port = port.parse::<u16>().ok().filter(|port| digits && *port > 0)?;
+            Some((name, port))
+        });
+        let (host, port) = match port {
+            Some((host, port)) => (host, Some(port)),
+            None => (lower.as_str(), None),
+        };
+        let (name, below) = match host.strip_prefix("*.") {
             Some(name) => (name, true),
-            None => (lower.as_str(), false),
+            None => (host, false),
         };
         if name.contains('*') {
             return Err(fault("a wildcard stands only in front, as in *.example.org"));
         }
         if name.contains(['/', ':', '[']) {
-            return Err(fault("write the host name alone, without scheme, port or path"));
+            return Err(fault("write the host name alone, without scheme or path"));
         }
-        if name.parse::<std::net::Ipv4Addr>().is_ok() {
-            return Err(fault("an address has no name; write the name that steps ask for"));
+        if name.parse::<std::net::Ipv4Addr>().is_ok() && (below || port.is_none()) {
+            return Err(fault(
+                "an address has no name; write the name that steps ask for, or address:port for ADD",
+            ));
         }
         if !is_dns_name(name) {
             return Err(fault("it is not a host name"));
         }
-        Ok(Self { name: name.into(), below })
+        Ok(Self { name: name.into(), below, port })
     }
 
     /// Does the pattern cover `host`? Case does not count.
@@ -163,6 +176,24 @@ impl HostPattern {
         }
     }
 
+    /// Does the pattern cover `host` at `port`? Without a port of its own it covers the `usual` one.
+    #[must_use]
+    pub fn covers(&self, host: &str, port: u16, usual: u16) -> bool {
+        self.matches(host) && port == self.port.unwrap_or(usual)
+    }
+
+    /// The port that it has.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// Is it an address, rather than a name?
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        self.name.parse::<std::net::Ipv4Addr>().is_ok()
+    }
+
     /// The one name it stands for, none for a wildcard.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
@@ -172,7 +203,8 @@ impl HostPattern {
 
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", if self.below { "*." } else { "" }, self.name)
+        write!(f, "{}{}", if self.below { "*." } else { "" }, self.name)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 
@@ -232,7 +264,19 @@ mod tests {
         for text in ["", "debian/**", "/a[bc]", "/{a,b}", "/a\\*", "/***"] {
             assert!(Glob::new(text).is_err(), "{text}");
         }
-        for text in ["", "a..b", "http://a", "a:80", "192.0.2.1", "*", "a.*.b", "a b", "*."] {
+        for text in [
+            "",
+            "a..b",
+            "http://a",
+            "a:0",
+            "a:x",
+            "a:70000",
+            "192.0.2.1",
+            "*",
+            "a.*.b",
+            "a b",
+            "*.",
+        ] {
             assert!(HostPattern::new(text).is_err(), "{text}");
         }
     }
@@ -243,5 +287,14 @@ mod tests {
         assert!(pattern.matches("a.example.org") && pattern.matches("A.B.example.ORG"));
         assert!(!pattern.matches("example.org") && !pattern.matches("aexample.org"));
         assert!(!pattern.matches(".example.org"));
+    }
+
+    #[test]
+    fn a_port_covers_that_port_alone() {
+        let pattern = HostPattern::new("192.0.2.1:8080").unwrap();
+        assert!(pattern.covers("192.0.2.1", 8080, 80) && !pattern.covers("192.0.2.1", 80, 80));
+        assert_eq!((pattern.to_string().as_str(), pattern.is_address()), ("192.0.2.1:8080", true));
+        let usual = HostPattern::new("a.example").unwrap();
+        assert!(usual.covers("a.example", 443, 443) && !usual.covers("a.example", 8080, 80));
     }
 }

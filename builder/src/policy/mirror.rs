@@ -177,7 +177,8 @@ impl Mirror {
     pub(super) fn target(&self, scheme: Scheme, host: &str, port: u16, path: &str) -> Target {
         let Some(upstream) = &self.upstream else {
             let (host, path) = (host.to_ascii_lowercase(), path.to_owned());
-            return Target { scheme, host, port, path, named: false };
+            let named = self.host.is_address();
+            return Target { scheme, host, port, path, named };
         };
         let Upstream { scheme, host, port, path: prefix } = upstream.clone();
         let fixed = match prefix.as_str() {

@@ -118,7 +118,9 @@ impl NetworkPolicy {
     /// Does any rule cover the name, so that steps may resolve it?
     #[must_use]
     pub fn knows(&self, host: &str) -> bool {
-        self.mirrors.iter().any(|mirror| mirror.host().matches(host))
+        let usual = [None, Some(Scheme::Http.port()), Some(Scheme::Https.port())];
+        let of_steps = |mirror: &&Mirror| usual.contains(&mirror.host().port());
+        self.mirrors.iter().filter(of_steps).any(|mirror| mirror.host().matches(host))
     }
 
     /// Decides on one request. `path` stands as in the request line, without its query.
@@ -131,16 +133,16 @@ impl NetworkPolicy {
         method: &str,
         path: &str,
     ) -> Decision {
-        if port != scheme.port() {
-            return unserved_port(host, port);
-        }
         let Some(decoded) = plain_path(path) else {
             let reason = format!("the path '{}' is not in plain form", shortened(path));
             let remedy = "ask for it without '.' and '..' components and without '\\'".to_owned();
             return Decision::Deny { reason, remedy };
         };
-        let of_host: Vec<&Mirror> =
-            self.mirrors.iter().filter(|mirror| mirror.host().matches(host)).collect();
+        let covers = |mirror: &&Mirror| mirror.host().covers(host, port, scheme.port());
+        let of_host: Vec<&Mirror> = self.mirrors.iter().filter(covers).collect();
+        if of_host.is_empty() && port != scheme.port() {
+            return unserved_port(host, port);
+        }
         // Both forms, since an upstream may decode `%2f` after the policy has looked.
         let covers_path =
             |mirror: &&&Mirror| [path, &decoded].iter().all(|p| mirror.covers_path(p));
@@ -171,7 +173,8 @@ impl NetworkPolicy {
         if port != Scheme::Https.port() {
             return unserved_port(host, port);
         }
-        let mut of_host = self.mirrors.iter().filter(|mirror| mirror.host().matches(host));
+        let mut of_host =
+            self.mirrors.iter().filter(|mirror| mirror.host().covers(host, port, port));
         let Some(mirror) = of_host.next() else { return unknown_host(host) };
         let upstream = mirror.target(Scheme::Https, host, port, "");
         if !mirror.paths().is_empty()
@@ -220,8 +223,8 @@ fn unknown_host(host: &str) -> Decision {
 
 fn unserved_port(host: &str, port: u16) -> Decision {
     Decision::Deny {
-        reason: format!("port {port} of '{}' is not served", shortened(host)),
-        remedy: "use HTTP on port 80 or HTTPS on port 443".into(),
+        reason: format!("the policy does not allow the port {port} of '{}'", shortened(host)),
+        remedy: remedy(&format!("{host}:{port}")),
     }
 }
 

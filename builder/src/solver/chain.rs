@@ -77,6 +77,14 @@ impl Chains {
         origins.insert(diff_id, (reference.clone(), blob.clone()));
     }
 
+    /// Notes that the store holds the layer `diff_id` as `blob`.
+    ///
+    /// # Errors
+    /// When the note cannot be written.
+    pub fn remember(&self, diff_id: &Digest, blob: &Descriptor) -> Result<(), SolveError> {
+        self.blobs.remember(diff_id, blob)
+    }
+
     /// Is the top layer of `chain` there in any form?
     pub async fn holds(&self, chain: &[Digest]) -> Result<bool, SolveError> {
         let (Some(top), Some(id)) = (chain.last(), chain_id(chain)) else { return Ok(true) };

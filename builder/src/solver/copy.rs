@@ -13,7 +13,7 @@ use super::{
     step_result::StepResult,
 };
 use crate::{
-    graph::{CopyFrom, CopyOp, MkdirOp, Origin},
+    graph::{CopyOp, MkdirOp, Origin},
     oci::digest::Digest,
     snapshot::OWNER_SHIFT,
     source::{
@@ -44,7 +44,6 @@ pub(super) async fn solve(
     source: Option<&VertexResult>,
     exported: bool,
 ) -> Result<VertexResult, SolveError> {
-    refuse_unsupported(op)?;
     let epoch = solver.options.epoch;
     let selection = Arc::new(Selection {
         sources: op.sources.clone(),
@@ -82,15 +81,6 @@ pub(super) async fn solve(
     }
     let want = Commit { epoch, export: exported, always: false };
     solver.conclude(active, parent, &key, want, StepResult::default()).await
-}
-
-fn refuse_unsupported(op: &CopyOp) -> Result<(), SolveError> {
-    let what = match (&op.from, op.remote.first()) {
-        (CopyFrom::Named(name), _) => format!("the named context '{name}'"),
-        (_, Some(address)) => format!("ADD of the address '{address}'"),
-        _ => return Ok(()),
-    };
-    Err(SolveError::Unsupported { what })
 }
 
 /// The digest of what is copied. For a stage it is remembered by the stage's content, so that a build in

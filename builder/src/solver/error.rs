@@ -7,6 +7,7 @@ use crate::{
     dockerfile::Span,
     egress::{EgressError, Refusal},
     executor::ExecError,
+    fetch::FetchError,
     graph::Origin,
     layer::{pack::PackError, unpack::UnpackError},
     oci::{digest::Digest, platform::Platform, reference::Reference},
@@ -83,6 +84,14 @@ pub enum SolveError {
         /// The feature.
         what: String,
     },
+    /// `--build-context` gives no files under this name.
+    #[error("nothing is known about the named context '{0}'")]
+    NoContext(String),
+    /// `--checksum` of a file is no digest.
+    #[error(
+        "--checksum: '{0}' is not a digest\nhelp: write --checksum=sha256: and 64 hexadecimal digits"
+    )]
+    Checksum(String),
     /// An image of the graph was not looked up before.
     #[error("the base image {0} was not resolved")]
     Unresolved(Reference),
@@ -129,6 +138,9 @@ pub enum SolveError {
     /// See [`EgressError`].
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// See [`FetchError`].
+    #[error(transparent)]
+    Fetch(Box<FetchError>),
     /// See [`ExecError`].
     #[error(transparent)]
     Exec(ExecError),
@@ -155,6 +167,12 @@ pub enum SolveError {
 impl From<RegistryError> for SolveError {
     fn from(error: RegistryError) -> Self {
         Self::Registry(Box::new(error))
+    }
+}
+
+impl From<FetchError> for SolveError {
+    fn from(error: FetchError) -> Self {
+        Self::Fetch(Box::new(error))
     }
 }
 

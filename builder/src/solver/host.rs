@@ -7,6 +7,7 @@ use crate::{
     content::{records::Records, store::ContentStore},
     egress::Egress,
     executor::Executor,
+    fetch::Fetcher,
     registry::client::RegistryClient,
 };
 
@@ -21,6 +22,8 @@ pub struct Host {
     pub chains: Arc<Chains>,
     /// Results of earlier steps and other things that are dear to make, by key.
     pub cache: Records,
+    /// Fetches what ADD and named contexts name.
+    pub fetcher: Arc<Fetcher>,
     /// Runs processes.
     pub executor: Arc<Executor>,
     /// The network of RUN steps.

@@ -1,10 +1,12 @@
 //! The engine: executes a build graph, in parallel as far as its edges allow, and answers from the cache
 //! what it can. `key` (what enters a cache key) ← `step_result` ← `pack`, `layer_blobs` (layers in each
 //! compression) ← `chain` (stacks of layers) ← `mounts` (what RUN gets beside its root; `cache_mount` is
-//! what outlives a build, `lent` what does not outlive the step) ← `run`, `copy` (one kind of step
-//! each) ← `schedule`; `event` tells, `record` is what comes out, `host` what a build
+//! what outlives a build, `lent` what does not outlive the step) ← `run`, `copy`, `add`, `named` (one kind
+//! of step each; `remote_files` is what an address leads to) ← `schedule`; `event` tells, `record` is what
+//! comes out, `host` what a build
 //! works with.
 
+mod add;
 mod cache_mount;
 pub mod chain;
 mod copy;
@@ -15,12 +17,16 @@ pub mod key;
 mod layer_blobs;
 mod lent;
 mod mounts;
+mod named;
 mod pack;
+mod permit;
 pub mod record;
+mod remote_files;
 mod run;
 mod schedule;
 pub mod settings;
 pub mod step_result;
 
+pub use named::NamedFiles;
 pub use record::{Solution, Solved, VertexResult};
 pub use schedule::{SolveOptions, Solver};

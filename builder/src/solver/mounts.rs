@@ -99,16 +99,7 @@ pub(super) fn refuse_unsupported(op: &RunOp) -> Result<(), SolveError> {
             help: "choose a target elsewhere: /proc belongs to the kernel",
         });
     }
-    let refused = op.mounts.iter().find(|mount| match &mount.kind {
-        MountKind::Bind { from, .. } => matches!(from, CopyFrom::Named(_)),
-        MountKind::Cache { from, .. } => matches!(from, Some(CopyFrom::Named(_))),
-        _ => false,
-    });
-    refused.map_or(Ok(()), |_| Err(unsupported()))
-}
-
-fn unsupported() -> SolveError {
-    SolveError::Unsupported { what: "RUN --mount from a named context".into() }
+    Ok(())
 }
 
 /// The ids of the caches among the mounts.

@@ -6,7 +6,6 @@ use std::{
 };
 
 use serde::Serialize;
-use url::Url;
 
 use super::{
     Solver, VertexResult,
@@ -21,11 +20,10 @@ use super::{
     step_result::StepResult,
 };
 use crate::{
-    egress::{RequestRecord, StepOrigin, StepTraffic},
+    egress::{StepOrigin, StepTraffic},
     executor::{ExecRequest, ExtraMount, MountSource, OutputSink, ResolvedUser, StepNetns, Stream},
     graph::{InlineFile, NetworkMode, Origin, RunOp, Security},
     oci::{digest::Digest, platform::Platform},
-    policy::{NetworkPolicy, mirror::Scheme, network::Decision},
     source::passwd,
 };
 
@@ -247,20 +245,4 @@ impl OutputSink for StepOutput<'_> {
     fn bytes(&self, stream: Stream, bytes: &[u8]) {
         self.solver.observer.event(Event::Output(self.origin, stream, bytes));
     }
-}
-
-/// May a cached result with these requests be used under the policy of this build? What the policy
-/// would refuse today is not taken over from yesterday.
-pub(super) fn permitted(requests: &[RequestRecord], policy: &NetworkPolicy) -> bool {
-    requests.iter().all(|request| {
-        let Ok(url) = Url::parse(&request.url) else { return false };
-        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-            return false;
-        };
-        let decision = match url.scheme() {
-            "http" => policy.decide(Scheme::Http, host, port, &request.method, url.path()),
-            _ => policy.decide_tunnel(host, port),
-        };
-        matches!(decision, Decision::Allow { .. })
-    })
 }

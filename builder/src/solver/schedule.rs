@@ -15,11 +15,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    add,
     chain::{Active, Commit},
     copy,
     error::SolveError,
     event::{Event, Observer},
     host::Host,
+    named::{self, NamedFiles},
+    permit,
     record::{Solution, VertexResult},
     run,
     settings::{Entitlements, FreshStages, StepSettings},
@@ -63,6 +66,8 @@ pub struct SolveOptions {
     pub allow: Entitlements,
     /// Stages for which the cache is not read.
     pub fresh: FreshStages,
+    /// The files of named contexts, by the name the user wrote.
+    pub contexts: Arc<BTreeMap<String, NamedFiles>>,
 }
 
 /// Executes build graphs.
@@ -74,6 +79,8 @@ pub struct Solver {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stat_cache: Arc<Mutex<StatCache>>,
     pub(super) cancel: CancellationToken,
+    /// The digests of the named contexts that are directories.
+    pub(super) named: Arc<Mutex<BTreeMap<String, Digest>>>,
     /// The instruction that names each base image.
     images: Arc<HashMap<Reference, Origin>>,
     slots: Arc<Semaphore>,
@@ -95,7 +102,8 @@ impl Solver {
         let stat_cache = Arc::new(Mutex::new(StatCache::load(&host.stat_cache)));
         let options = Arc::new(options);
         let images = Arc::default();
-        Self { host, options, context, observer, stat_cache, cancel, images, slots }
+        let named = Arc::default();
+        Self { host, options, context, observer, stat_cache, cancel, named, images, slots }
     }
 
     /// Executes what the targets of all graphs need, each operation once. The first failure cancels the
@@ -156,6 +164,18 @@ impl Solver {
         Self { options: Arc::new(options), ..self.clone() }
     }
 
+    /// Notes the digest of a named context that is a directory.
+    pub(super) fn name(&self, name: &str, digest: Digest) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        named.insert(name.to_owned(), digest);
+    }
+
+    /// The digests of the named contexts that are directories and were used.
+    #[must_use]
+    pub fn named_digests(&self) -> BTreeMap<String, Digest> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The digest of everything that the context offers, for provenance. What was found out about its
     /// files is kept for the next build.
     ///
@@ -184,7 +204,7 @@ impl Solver {
             return Ok(None);
         }
         let Some(result) = self.host.cache.get::<StepResult>(key) else { return Ok(None) };
-        if !run::permitted(&result.requests, &self.options.network) {
+        if !permit::permitted(&result.requests, &self.options.network) {
             return Ok(None);
         }
         let found = VertexResult::on(parent, result, true);
@@ -245,10 +265,11 @@ impl Solver {
         let outcome = match &vertex.op {
             Op::Scratch => return Ok(VertexResult::scratch()),
             Op::Image(op) => Err(SolveError::Unresolved(op.reference.clone())),
-            Op::Named(op) => {
-                Err(SolveError::Unsupported { what: format!("the named context '{}'", op.name) })
-            }
+            Op::Named(op) => named::solve(self, op, origin, exported).await,
             Op::Run(op) => run::solve(self, op, origin, inputs, exported).await,
+            Op::Copy(op) if !op.remote.is_empty() => {
+                add::solve(self, op, origin, parent(inputs)?, inputs.get(1), exported).await
+            }
             Op::Copy(op) => {
                 copy::solve(self, op, origin, parent(inputs)?, inputs.get(1), exported).await
             }

@@ -14,6 +14,8 @@ use super::{
 pub struct Context {
     dir: PathBuf,
     ignore: Option<Ignore>,
+    /// What is added to an owner's id on disk, where the context keeps owners: an archive does.
+    owner_shift: Option<u32>,
 }
 
 impl Context {
@@ -24,7 +26,13 @@ impl Context {
     pub fn open(dir: impl Into<PathBuf>, ignore: Option<Ignore>) -> Result<Self, SourceError> {
         let dir = dir.into();
         Rooted::open(&dir).map_err(SourceError::io("open the build context", &dir))?;
-        Ok(Self { dir, ignore })
+        Ok(Self { dir, ignore, owner_shift: None })
+    }
+
+    /// The same, but its files keep their owners, which on disk are the archive's ids + `shift`.
+    #[must_use]
+    pub fn with_owners(self, shift: u32) -> Self {
+        Self { owner_shift: Some(shift), ..self }
     }
 
     /// The directory.
@@ -44,7 +52,8 @@ impl Context {
     /// # Errors
     /// When the directory cannot be opened.
     pub fn root(&self) -> Result<SourceRoot<'_>, SourceError> {
-        SourceRoot::context(&self.dir, self.ignore.as_ref())
+        let root = SourceRoot::context(&self.dir, self.ignore.as_ref())?;
+        Ok(SourceRoot { owner_shift: self.owner_shift, ..root })
     }
 }
 

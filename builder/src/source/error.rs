@@ -127,14 +127,6 @@ pub enum SourceError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// An archive that ADD should unpack is compressed in a way that is not supported.
-    #[error("'{path}' is compressed with {format}, which cannot be unpacked")]
-    Compression {
-        /// The path in the source.
-        path: String,
-        /// Name of the format.
-        format: &'static str,
-    },
     /// An archive could not be unpacked.
     #[error("the archive '{path}' cannot be unpacked: {reason}")]
     Archive {
@@ -175,7 +167,6 @@ impl SourceError {
             Self::Unsupported { .. } => "add it to .dockerignore",
             Self::BadMode { .. } => "write octal digits such as 0755, or u=rwX,go=rX",
             Self::UnknownName { .. } => "create it in an earlier RUN, or use numeric ids",
-            Self::Compression { .. } => "recompress it with gzip or zstd, or use COPY",
             Self::Io { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
                 "make it readable for the user who builds, or add it to .dockerignore"
             }

@@ -38,6 +38,42 @@ pub struct ResolvedImage {
     pub layers: Vec<(Digest, Descriptor)>,
 }
 
+impl ResolvedImage {
+    /// An image from its documents: `digests` are those of what the reference names and of the manifest.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn read(
+        BaseImage { reference, platform, .. }: &BaseImage,
+        (digest, manifest_digest): (Digest, Digest),
+        manifest: Manifest,
+        config: &[u8],
+    ) -> Result<Self, String> {
+        let config: ImageConfig = serde_json::from_slice(config)
+            .map_err(|error| format!("its configuration is not readable: {error}"))?;
+        if config.rootfs.diff_ids.len() != manifest.layers.len() {
+            return Err(format!(
+                "its manifest lists {} layers and its configuration {}",
+                manifest.layers.len(),
+                config.rootfs.diff_ids.len()
+            ));
+        }
+        for layer in &manifest.layers {
+            if media_type::oci_layer(&layer.media_type).is_none() {
+                return Err(format!("a layer has the type '{}'", layer.media_type));
+            }
+        }
+        Ok(Self {
+            reference: reference.clone(),
+            platform: platform.clone(),
+            digest,
+            manifest: manifest_digest,
+            layers: config.rootfs.diff_ids.iter().copied().zip(manifest.layers).collect(),
+            config,
+        })
+    }
+}
+
 /// Why a base image cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageSourceError {
@@ -60,6 +96,9 @@ pub enum ImageSourceError {
         /// What happened.
         cause: Box<ImageSourceError>,
     },
+    /// An OCI layout does not have it, or is damaged.
+    #[error("{0}")]
+    Layout(String),
     /// The local store failed.
     #[error("the content store cannot be used: {0}")]
     Store(String),
@@ -87,6 +126,11 @@ impl ResolvedImages {
     /// What a reference was found to name, for whatever platform.
     fn digest(&self, reference: &Reference) -> Option<Digest> {
         self.0.values().find(|image| image.reference == *reference).map(|image| image.digest)
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, image: ResolvedImage) {
+        self.0.insert((image.reference.to_string(), image.platform.to_string()), image);
     }
 
     /// Adds others.
@@ -157,11 +201,12 @@ pub async fn resolve_images(
 
 /// `top` is what the image's reference names.
 async fn resolve(
-    BaseImage { reference, platform, .. }: &BaseImage,
+    image: &BaseImage,
     top: Digest,
     registry: &RegistryClient,
     store: &ContentStore,
 ) -> Result<ResolvedImage, ImageSourceError> {
+    let BaseImage { reference, platform, .. } = image;
     let malformed =
         |reason: String| ImageSourceError::Malformed { reference: reference.clone(), reason };
     let chosen = registry.resolve_platform(&reference.at(top), platform).await?;
@@ -170,30 +215,9 @@ async fn resolve(
         .cloned()
         .ok_or_else(|| malformed("it is an index where a manifest should be".into()))?;
     let config = config_bytes(reference, &manifest, registry, store).await?;
-    let config: ImageConfig = serde_json::from_slice(&config)
-        .map_err(|error| malformed(format!("its configuration is not readable: {error}")))?;
-    if config.rootfs.diff_ids.len() != manifest.layers.len() {
-        return Err(malformed(format!(
-            "its manifest lists {} layers and its configuration {}",
-            manifest.layers.len(),
-            config.rootfs.diff_ids.len()
-        )));
-    }
-    for layer in &manifest.layers {
-        if media_type::oci_layer(&layer.media_type).is_none() {
-            return Err(malformed(format!("a layer has the type '{}'", layer.media_type)));
-        }
-    }
-    Ok(ResolvedImage {
-        reference: reference.clone(),
-        platform: platform.clone(),
-        digest: top,
-        manifest: chosen.descriptor.digest,
-        layers: config.rootfs.diff_ids.iter().copied().zip(manifest.layers).collect(),
-        config,
-    })
+    ResolvedImage::read(image, (top, chosen.descriptor.digest), manifest, &config)
+        .map_err(malformed)
 }
-
 async fn config_bytes(
     reference: &Reference,
     manifest: &Manifest,

@@ -3,10 +3,11 @@
 //! the one walk that `tree_digest` and `copy` share; `selection` finds what COPY names; `passwd`
 //! resolves owners; `git` says which commit a context is.
 
-mod archive;
+pub mod archive;
 pub mod chmod;
 pub mod context;
 pub mod copy;
+mod decompressed;
 pub mod error;
 pub mod git;
 pub mod ignore;

@@ -9,7 +9,8 @@ use crate::{
         Diagnostic, Instruction, Span, chmod, copy::Copy, expansion::Expander, heredoc::Heredoc,
         instruction::Located,
     },
-    graph::operation::{CopyOp, InlineFile, Op},
+    graph::operation::{CopyOp, InlineFile, NetworkMode, Op},
+    remote::Remote,
 };
 
 impl Lowering<'_, '_> {
@@ -80,9 +81,24 @@ impl Lowering<'_, '_> {
         let (mut paths, mut remote) = (Vec::new(), Vec::new());
         for source in &copy.sources {
             let Some(text) = self.expand(state, source) else { continue };
-            match (is_address(&text), add) {
+            match (Remote::is_address(&text), add) {
                 (false, _) => paths.push(text),
-                (true, true) => remote.push(text),
+                (true, true) if self.plan.options.network == NetworkMode::None => self.faults.push(
+                    Diagnostic::new(source.span, "ADD cannot fetch anything with --network none")
+                        .help("leave the flag out, or bring the file with the build context"),
+                ),
+                (true, true) => match Remote::parse(&text) {
+                    Ok(_) => remote.push(text),
+                    Err(error) => {
+                        let message = error.to_string();
+                        let (first, rest) = message.split_once('\n').unwrap_or((&message, ""));
+                        let fault = Diagnostic::new(source.span, first);
+                        self.faults.push(match rest.strip_prefix("help: ") {
+                            Some(help) => fault.help(help),
+                            None => fault,
+                        });
+                    }
+                },
                 (true, false) => self.faults.push(
                     Diagnostic::new(source.span, "COPY cannot fetch from the network")
                         .help("use ADD for an address"),
@@ -143,10 +159,4 @@ pub(super) fn upper_keyword(text: String) -> String {
         Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
         None => text.to_uppercase(),
     }
-}
-
-/// Is it an address of a file or of a repository, and no path?
-fn is_address(source: &str) -> bool {
-    let schemes = ["http://", "https://", "git://", "ssh://", "git@"];
-    schemes.iter().any(|scheme| source.starts_with(scheme))
 }

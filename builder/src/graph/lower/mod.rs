@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use self::stage::StageState;
 use super::{
     build_graph::{BuildGraph, Origin, StageHistory, Target, Vertex, VertexId},
-    operation::{CopyFrom, ImageOp, Op},
+    operation::{CopyFrom, ImageOp, NamedOp, Op},
     options::{BaseConfigs, BuildOptions},
     plan::{Base, Plan, Source},
 };
@@ -42,6 +42,7 @@ pub fn lower(
         vertices: Vec::new(),
         images: BTreeMap::new(),
         scratch: None,
+        named: BTreeMap::new(),
         states: file.stages.iter().map(|_| None).collect(),
         histories: Vec::new(),
         faults: Vec::new(),
@@ -62,6 +63,8 @@ struct Lowering<'p, 'a> {
     /// Images by reference and platform, as displayed.
     images: BTreeMap<(String, String), VertexId>,
     scratch: Option<VertexId>,
+    /// Named contexts by name.
+    named: BTreeMap<String, VertexId>,
     /// The stages that are done.
     states: Vec<Option<StageState>>,
     /// The history entries of each stage that is done, by its index; without those of its base.
@@ -84,6 +87,15 @@ impl Lowering<'_, '_> {
         let op = ImageOp { reference: reference.clone(), platform: platform.clone() };
         let id = self.push(Op::Image(op), origin);
         self.images.insert(key, id);
+        id
+    }
+
+    fn named(&mut self, name: &str, origin: Origin) -> VertexId {
+        if let Some(id) = self.named.get(name) {
+            return *id;
+        }
+        let id = self.push(Op::Named(NamedOp { name: name.to_owned() }), origin);
+        self.named.insert(name.to_owned(), id);
         id
     }
 
@@ -116,7 +128,10 @@ impl Lowering<'_, '_> {
             Ok(Source::Scratch) => {
                 Some(CopyFrom::Vertex(self.scratch(origin("FROM scratch".into()))))
             }
-            Ok(Source::Named(context)) => Some(CopyFrom::Named(context)),
+            Ok(Source::Named(context)) => {
+                let origin = origin(format!("FROM {context}"));
+                Some(CopyFrom::Vertex(self.named(&context, origin)))
+            }
             Err(fault) => {
                 self.faults.push(fault);
                 None

@@ -11,7 +11,6 @@ use crate::{
     },
     graph::{
         build_graph::{ConfigLines, Origin, StageHistory, VertexId},
-        operation::{NamedOp, Op},
         options::BuildOptions,
         plan::Base,
         variables::Environment,
@@ -218,12 +217,8 @@ impl Lowering<'_, '_> {
             },
             Base::Scratch => self.empty(origin(0, "FROM scratch".into())),
             Base::Named(name) => {
-                let op = NamedOp { name: name.clone(), platform: platform.clone() };
-                let vertex = self.push(Op::Named(op), origin(1, format!("FROM {name}")));
-                let key = (name.clone(), platform.to_string());
-                let config = self.configs.get(&key).cloned();
-                let config = config.unwrap_or_else(|| ImageConfig::scratch(&platform));
-                StageState::new(vertex, config, platform)
+                let vertex = self.named(name, origin(1, format!("FROM {name}")));
+                StageState::new(vertex, ImageConfig::scratch(&platform), platform)
             }
             Base::Image(reference) => {
                 let origin = origin(1, format!("FROM {reference}"));

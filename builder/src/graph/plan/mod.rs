@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 pub(super) use self::source::Source;
 pub use self::survey::{StageBase, Survey, SurveyedStage, survey};
 use super::{
-    options::{BaseConfigs, BaseImage, BuildOptions, tagged},
+    options::{BaseConfigs, BaseImage, BuildOptions, NamedContext, tagged},
     variables::{self, Environment},
 };
 use crate::{
@@ -83,8 +83,18 @@ pub(super) enum Base {
     Stage(usize),
     /// An image, with tag or digest.
     Image(Reference),
-    /// A named context.
+    /// The files of a named context.
     Named(String),
+}
+
+impl Base {
+    fn of_context((name, context): (&String, &NamedContext)) -> Self {
+        match context {
+            NamedContext::Files => Self::Named(name.clone()),
+            NamedContext::Image(reference) => Self::Image(reference.clone()),
+            NamedContext::Scratch => Self::Scratch,
+        }
+    }
 }
 
 /// A stage as far as it is known before its instructions are run.
@@ -175,7 +185,7 @@ impl<'a> Plan<'a> {
         let replaced = stage.name.as_ref().and_then(|name| self.options.named_context(name));
         if let Some(context) = replaced {
             // A named context stands for the whole stage.
-            let (base, instructions) = (Base::Named(context), Vec::new());
+            let (base, instructions) = (Base::of_context(context), Vec::new());
             return PlannedStage { base, platform, instructions, triggers: 0 };
         }
         let base = self.base(stage, faults);
@@ -222,7 +232,7 @@ impl<'a> Plan<'a> {
             return Base::Scratch;
         }
         if let Some(context) = self.options.named_context(&name) {
-            return Base::Named(context);
+            return Base::of_context(context);
         }
         let lower = name.to_lowercase();
         if let Some(index) = self.names.get(lower.as_str()) {

@@ -3,7 +3,7 @@
 use super::{Base, Plan, named_sources};
 use crate::{
     dockerfile::{Diagnostic, Kind, Span, suggest},
-    graph::options::tagged,
+    graph::options::{NamedContext, tagged},
     oci::reference::Reference,
 };
 
@@ -16,7 +16,7 @@ pub(in crate::graph) enum Source {
     Image(Reference),
     /// The empty file system.
     Scratch,
-    /// A named context.
+    /// The files of a named context.
     Named(String),
 }
 
@@ -64,7 +64,11 @@ impl Plan<'_> {
             return Ok(Source::Scratch);
         }
         if let Some(context) = self.options.named_context(name) {
-            return Ok(Source::Named(context));
+            return Ok(match context {
+                (name, NamedContext::Files) => Source::Named(name.clone()),
+                (_, NamedContext::Image(reference)) => Source::Image(reference.clone()),
+                (_, NamedContext::Scratch) => Source::Scratch,
+            });
         }
         if let Some(fault) = self.misspelt_stage(name, span) {
             return Err(fault);

@@ -16,14 +16,17 @@ use touchmark_builder::{
     worker::{Connection, ProcessIdentity, Worker, sweep::sweep},
 };
 
-use super::plan::Plan;
-use crate::{config::Config, error::CliError, registries, ui::transfers::Transfers};
+use super::{context::fetcher, plan::Plan};
+use crate::{
+    config::Config, error::CliError, registries, ui::transfers::Transfers, workspace::Workspace,
+};
 
 /// Connects to the worker, sweeps what killed builds left, and opens the stores.
 pub(super) async fn open(
     plan: &Plan,
     (jobs, quiet): (Option<usize>, bool),
     config: &Config,
+    workspace: &Workspace,
     worker: &Worker,
 ) -> Result<Host, CliError> {
     let data = &config.data_dir;
@@ -55,10 +58,11 @@ pub(super) async fn open(
     };
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Host {
-        content,
         registry,
         chains: Arc::new(chains),
         cache: Records::open(&data.join("records")).map_err(|error| fault(&error))?,
+        fetcher: Arc::new(fetcher(&plan.policy.network, content.clone(), workspace, config)),
+        content,
         executor: Arc::new(executor),
         egress: Arc::new(Egress::new(Arc::new(plan.policy.network.clone()), None)),
         stat_cache: stat_cache(&data.join("stat-cache"), plan.context.dir())?,

@@ -1,6 +1,7 @@
 //! `touchmark build`.
 
 pub(crate) mod arguments;
+mod context;
 mod failure;
 mod host;
 mod metadata;
@@ -30,12 +31,14 @@ use touchmark_builder::{
     dockerfile::{Diagnostic, excerpt},
     harden::HardenOptions,
     policy::{HardenPolicy, harden::UserRule},
+    secret::SecretBytes,
     solver::{SolveOptions, event::Observer, settings::FreshStages},
     source::error::SourceError,
 };
 
 use self::{
     arguments::{BuildArgs, progress::ProgressStyle},
+    context::{Asked, Gathered},
     plan::Plan,
     signing::Signing,
 };
@@ -44,19 +47,39 @@ use crate::{
     error::CliError,
     inside, runtime, signing_key,
     ui::{printer::Printer, progress::Plain},
+    workspace::Workspace,
 };
 
 /// Runs `touchmark build`.
 pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliError> {
     let config = Config::from_environment()?;
-    let plan = Plan::new(args, &config)?;
+    let worker_config = inside::worker_config(&config)?;
+    let asked = Asked::new(args)?;
+    let secrets = Arc::new(secrets::read(&args.steps.secret)?);
+    // What is read or fetched first is so once: inside, where its files can have their owners.
+    let early = match asked.is_remote() {
+        true => Some(inside::join(&worker_config)?),
+        false => None,
+    };
+    let gathered = match early {
+        Some(_) => fetched(args, &asked, &secrets, &config, printer)?,
+        None => (None, Gathered::default()),
+    };
+    let (workspace, gathered) = gathered;
+    let plan = Plan::new(args, &asked, gathered, secrets, &config)?;
     let signing = Signing::choose(args, &plan)?;
     let base_trust = base_trust(&plan)?;
     if !config::entered() {
         args.legacy.warnings().iter().for_each(|warning| printer.warning(warning));
     }
-    let worker_config = inside::worker_config(&config)?;
-    let worker = inside::join(&worker_config)?;
+    let worker = match early {
+        Some(worker) => worker,
+        None => inside::join(&worker_config)?,
+    };
+    let workspace = match workspace {
+        Some(workspace) => workspace,
+        None => Workspace::open(&config.data_dir)?,
+    };
     let signer = signing.load(printer)?;
     runtime::block_on(async {
         let cancel = CancellationToken::new();
@@ -64,7 +87,8 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
         let quiet = args.progress.quiet || args.progress.style == ProgressStyle::Quiet;
         let asked = worker_config.clone();
         let versions = tokio::task::spawn_blocking(move || report::versions(&asked));
-        let host = host::open(&plan, (args.steps.jobs, quiet), &config, &worker).await?;
+        let host =
+            host::open(&plan, (args.steps.jobs, quiet), &config, &workspace, &worker).await?;
         let host = Arc::new(host);
         let observer: Arc<dyn Observer> =
             Arc::new(Plain::new(quiet, &plan.dockerfile_name, &plan.source));
@@ -84,6 +108,25 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
             }
         }
     })?
+}
+
+/// Brings the context here, until it is interrupted.
+fn fetched(
+    args: &BuildArgs,
+    asked: &Asked,
+    secrets: &Arc<BTreeMap<String, SecretBytes>>,
+    config: &Config,
+    printer: &Printer,
+) -> Result<(Option<Workspace>, Gathered), CliError> {
+    let workspace = Workspace::open(&config.data_dir)?;
+    let gathered = runtime::block_on(async {
+        let cancel = CancellationToken::new();
+        interrupt(&cancel);
+        let keep = context::keep_git_dir(&args.source.build_arg)?;
+        let work = context::gather(asked, secrets, keep, &workspace, config, printer);
+        cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(CliError::interrupted()))
+    })??;
+    Ok((Some(workspace), gathered))
 }
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -114,6 +157,8 @@ fn request(
         platforms: plan.platforms.clone(),
         context: plan.context.clone(),
         git: plan.git.clone(),
+        fetched: plan.fetched.clone(),
+        layouts: plan.named.layouts.clone(),
         base_trust,
         solve: SolveOptions {
             epoch: plan.epoch,
@@ -125,6 +170,7 @@ fn request(
             settings: plan.settings.clone(),
             allow: plan.allow,
             fresh: FreshStages(args.steps.no_cache_filter.clone().into()),
+            contexts: plan.named.files.clone(),
         },
         harden: harden_options(&plan.policy.harden, plan.epoch),
         parameters: plan.parameters.clone(),

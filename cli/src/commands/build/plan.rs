@@ -1,12 +1,7 @@
 //! Everything about a build that can be found wrong before anything starts: files, flags, policy,
 //! Dockerfile.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use touchmark_builder::{
     dockerfile::Dockerfile,
@@ -14,20 +9,17 @@ use touchmark_builder::{
     graph::{BuildOptions, NetworkMode},
     oci::{digest::Digest, platform::Platform},
     policy::{Policy, harden::Level},
-    provenance::Parameters,
+    provenance::{FetchedInput, Parameters},
     secret::SecretBytes,
     solver::settings::{Entitlements, StepSettings},
-    source::{
-        context::Context,
-        git::{self, GitState},
-        ignore::Ignore,
-    },
+    source::{context::Context, git::GitState},
     ssh::SshAgent,
 };
 
 use super::{
     arguments::{BuildArgs, result::HardenArg, steps::NetworkArg},
-    outputs, secrets, settings, ssh,
+    context::{self, Asked, Found, Gathered, NamedContexts},
+    outputs, settings, ssh,
 };
 use crate::{
     config::{self, Config},
@@ -46,6 +38,9 @@ pub(super) struct Plan {
     pub(super) platforms: Vec<Platform>,
     pub(super) context: Arc<Context>,
     pub(super) git: Option<GitState>,
+    /// What was fetched to get the context and the Dockerfile.
+    pub(super) fetched: Vec<FetchedInput>,
+    pub(super) named: NamedContexts,
     pub(super) policy: Policy,
     pub(super) policy_dir: PathBuf,
     pub(super) epoch: i64,
@@ -57,33 +52,33 @@ pub(super) struct Plan {
     pub(super) parameters: Parameters,
 }
 
-/// A larger Dockerfile is none, in bytes.
-const MAX_TEXT: u64 = 16 * 1024 * 1024;
-
 impl Plan {
     /// Reads and checks.
-    pub(super) fn new(args: &BuildArgs, config: &Config) -> Result<Self, CliError> {
-        let context_dir = context_dir(&args.context)?;
-        let (path, name) = dockerfile_path(args, &context_dir);
-        let source = text(&path, &name)?;
+    pub(super) fn new(
+        args: &BuildArgs,
+        asked: &Asked,
+        gathered: Gathered,
+        secrets: Arc<BTreeMap<String, SecretBytes>>,
+        config: &Config,
+    ) -> Result<Self, CliError> {
+        let Found { context, name, source, git, fetched, policies } =
+            context::found(asked, gathered, config)?;
         Dockerfile::parse(&source).map_err(|faults| super::faults(&name, &source, &faults))?;
-        let PolicyFile { mut policy, text: policy_text, dir: policy_dir } =
-            policy(args, &path, &context_dir)?;
+        let PolicyFile { mut policy, text: policy_text, dir: policy_dir } = policy(args, policies)?;
         match args.result.harden {
             Some(HardenArg::Off) => policy.harden.level = Level::Off,
             Some(HardenArg::Baseline) => policy.harden.level = Level::Baseline,
             None => {}
         }
-        let ignore = Ignore::load(&context_dir, Some(&path)).map_err(super::source_error)?;
-        let context = Context::open(&context_dir, ignore).map_err(super::source_error)?;
-        let git = config.find_program("git").and_then(|git| git::inspect(&git, &context_dir));
         let epoch = match (config::source_date_epoch()?, &git) {
             (Some(epoch), _) => epoch,
             (None, Some(git)) => git.time,
             (None, None) => 0,
         };
         let platforms = platforms(&args.source.platform)?;
-        let options = options(args, &platforms)?;
+        let named = NamedContexts::read(&args.source.build_context)?;
+        let mut options = options(args, &platforms)?;
+        options.named_contexts.clone_from(&named.graph);
         let (settings, allow) = (settings::read(&args.steps)?, settings::allowed(&args.steps)?);
         let parameters = Parameters {
             dockerfile: name.clone(),
@@ -98,7 +93,9 @@ impl Plan {
             ..Parameters::default()
         };
         Ok(Self {
-            secrets: Arc::new(secrets::read(&args.steps.secret)?),
+            secrets,
+            named,
+            fetched,
             agents: Arc::new(ssh::read(&args.steps.ssh)?),
             settings,
             allow,
@@ -117,66 +114,12 @@ impl Plan {
     }
 }
 
-fn context_dir(given: &Path) -> Result<PathBuf, CliError> {
-    if given == Path::new("-") {
-        return Err(CliError::usage("a context on standard input is not supported yet")
-            .hint("give a directory"));
-    }
-    let shown = given.display();
-    let metadata = fs::metadata(given).map_err(|error| {
-        CliError::usage(format!("the build context '{shown}' cannot be read: {error}"))
-            .hint("the context is the directory whose files COPY can reach, often '.'")
-    })?;
-    if !metadata.is_dir() {
-        return Err(CliError::usage(format!("the build context '{shown}' is not a directory"))
-            .hint("a Dockerfile with another name is given by --file"));
-    }
-    fs::canonicalize(given)
-        .map_err(|error| CliError::usage(format!("the build context '{shown}': {error}")))
-}
-
-/// The Dockerfile, and the name that messages and provenance give it: below the context where it lies
-/// there, else its file name.
-fn dockerfile_path(args: &BuildArgs, context: &Path) -> (PathBuf, String) {
-    let path = args.source.file.clone().unwrap_or_else(|| context.join("Dockerfile"));
-    let absolute = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-    let name = absolute
-        .strip_prefix(context)
-        .ok()
-        .or_else(|| absolute.file_name().map(Path::new))
-        .unwrap_or(&absolute);
-    (path, name.display().to_string())
-}
-
-fn text(path: &Path, name: &str) -> Result<String, CliError> {
-    let fault = |reason: String| {
-        CliError::usage(format!("the Dockerfile '{name}' cannot be read: {reason}"))
-    };
-    let metadata = fs::metadata(path).map_err(|error| {
-        let place = path.display();
-        fault(error.to_string())
-            .hint(format!("looked for it at {place}; another place is given by --file"))
-    })?;
-    if metadata.len() > MAX_TEXT {
-        return Err(fault(format!("it has {} bytes, at most {MAX_TEXT} are read", metadata.len())));
-    }
-    let bytes = fs::read(path).map_err(|error| fault(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].iter().filter(|b| **b == b'\n').count() + 1;
-        fault(format!("line {line} is not UTF-8 text")).hint("is this really a text file?")
-    })
-}
-
 /// The policy: the one that was named, else the one beside the Dockerfile or in the context.
-fn policy(args: &BuildArgs, dockerfile: &Path, context: &Path) -> Result<PolicyFile, CliError> {
-    let beside = dockerfile.parent().map(|dir| dir.join(policy_file::NAME));
-    let usual = || beside.into_iter().chain([context.join(policy_file::NAME)]);
-    let found = args.source.policy.clone().or_else(|| usual().find(|path| path.exists()));
-    policy_file::read(found.as_deref())
+fn policy(args: &BuildArgs, usual: Vec<PathBuf>) -> Result<PolicyFile, CliError> {
+    let usual = || usual.into_iter().find(|path| path.exists());
+    policy_file::read(args.source.policy.clone().or_else(usual).as_deref())
 }
 
-/// `--platform`, several times or separated by commas. `local` is this machine's.
 fn platforms(texts: &[String]) -> Result<Vec<Platform>, CliError> {
     let host = Platform::host();
     let mut platforms = Vec::new();

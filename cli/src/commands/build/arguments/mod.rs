@@ -23,7 +23,8 @@ use self::{
 /// its signed SBOM, its signed provenance and a signature before any tag points at it.
 #[derive(Debug, Args)]
 pub(crate) struct BuildArgs {
-    /// Directory whose files COPY and ADD can reach
+    /// Files that COPY and ADD can reach: a directory, a repository (`URL#ref:subdirectory`), an archive's
+    /// address, or `-` for an archive or a Dockerfile on standard input
     #[arg(value_name = "CONTEXT")]
     pub(crate) context: PathBuf,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Source")]
 pub(crate) struct SourceArgs {
-    /// Dockerfile [default: CONTEXT/Dockerfile]
+    /// Dockerfile: a path, `-` or an address [default: CONTEXT/Dockerfile]
     #[arg(short, long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
     /// Stage to build [default: the last]
@@ -17,6 +17,10 @@ pub(crate) struct SourceArgs {
     /// Value of an ARG; without `=VALUE` it is taken from the environment
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) build_arg: Vec<String>,
+    /// Files or an image under a name, for FROM, `COPY --from` and `RUN --mount`: a directory,
+    /// `docker-image://NAME`, `oci-layout://DIRECTORY[:TAG|@DIGEST]`, a repository or an archive
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) build_context: Vec<String>,
     /// Platforms to build for, separated by commas; several make an image index [default: this
     /// machine's]
     #[arg(long, value_name = "OS/ARCH")]

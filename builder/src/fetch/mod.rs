@@ -1,0 +1,70 @@
+//! What the builder fetches itself: for ADD, for build contexts and for named contexts. `gate` decides,
+//! `credentials` are the secrets with BuildKit's names ← `http` (one file), `git_program` (how git is run)
+//! ← `submodules`, `git` (one commit as files).
+//!
+//! Absent: what steps fetch (that is `egress`), and git's own idea of configuration, hooks and prompts.
+
+pub mod credentials;
+pub mod error;
+pub mod gate;
+pub mod git;
+mod git_program;
+pub mod http;
+mod settle;
+mod submodules;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, sync::Arc};
+
+pub use error::FetchError;
+pub use gate::Gate;
+pub use git_program::GitProgram;
+
+use tempfile::TempDir;
+
+use crate::{content::store::ContentStore, egress::Upstreams, policy::NetworkPolicy};
+
+/// Fetches files and repositories. Cheap to clone; clones share connections.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    upstreams: Result<Upstreams, String>,
+    /// Bytes of one body, and of one file that git writes.
+    limit: u64,
+    content: Arc<ContentStore>,
+    git: Option<Arc<GitProgram>>,
+    scratch: PathBuf,
+}
+
+impl Fetcher {
+    /// Keeps files in `content`, works below `scratch`, and asks `git` for repositories. Limits are those of
+    /// `policy`.
+    #[must_use]
+    pub fn new(
+        policy: &NetworkPolicy,
+        content: Arc<ContentStore>,
+        git: Option<GitProgram>,
+        scratch: PathBuf,
+    ) -> Self {
+        let upstreams = Upstreams::new(policy).map_err(|error| error.to_string());
+        Self { upstreams, limit: policy.limits().body, content, git: git.map(Arc::new), scratch }
+    }
+
+    /// Where fetched files are kept.
+    #[must_use]
+    pub fn content(&self) -> &Arc<ContentStore> {
+        &self.content
+    }
+
+    /// A directory for what is fetched, gone with the value.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn directory(&self) -> Result<TempDir, FetchError> {
+        tempfile::tempdir_in(&self.scratch).map_err(FetchError::io(&self.scratch))
+    }
+
+    fn upstreams(&self) -> Result<&Upstreams, FetchError> {
+        self.upstreams.as_ref().map_err(|error| FetchError::Client(error.clone()))
+    }
+}
