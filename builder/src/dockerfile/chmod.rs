@@ -4,7 +4,7 @@
 pub const HELP: &str =
     "use an octal number up to 7777, such as 0755, or a symbolic mode, such as u=rwX,go=rX";
 
-/// Checks a mode.
+/// Checks a mode. An empty one changes nothing.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -17,7 +17,7 @@ pub fn check(mode: &str) -> Result<(), String> {
             _ => fault,
         };
     }
-    if mode.split(',').all(is_clause) { Ok(()) } else { fault }
+    if mode.is_empty() || mode.split(',').all(is_clause) { Ok(()) } else { fault }
 }
 
 /// `[ugoa]*([-+=]([rwxXst]*|[ugo]))+`
@@ -42,7 +42,7 @@ mod tests {
         for mode in ["0", "755", "0755", "07777", "u=rwX,go=rX", "+x", "a-w", "g=u", "u+s,o-rwx"] {
             assert!(check(mode).is_ok(), "{mode}");
         }
-        for mode in ["", "64a", "888", "10000", "0o755", "-1", "u", "rwx", "u=q", "a,b", "u=rwx,"] {
+        for mode in ["64a", "888", "10000", "0o755", "-1", "u", "rwx", "u=q", "a,b", "u=rwx,"] {
             assert!(check(mode).is_err(), "{mode}");
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use containerd_client::types;
-use oci_spec::runtime::{Mount, Spec};
+use oci_spec::runtime::Spec;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -68,8 +68,11 @@ impl Executor {
         let mut extra = mounts::name_files(request, &dir)?;
         extra.extend(mounts::extra(request, &mut dir, &self.worker)?);
         let spec = spec(request, extra)?;
-        let targets = spec.mounts().iter().flatten().map(Mount::destination);
-        let targets: Vec<_> = targets.map(PathBuf::as_path).chain([Path::new("/dev")]).collect();
+        let targets = spec.mounts().iter().flatten().map(|mount| mount.destination().as_path());
+        // These stay in the layer of a bare image, as they do with BuildKit.
+        let usual = ["/dev", "/proc", "/sys"];
+        let targets: Vec<&Path> =
+            targets.filter(|target| !usual.iter().any(|dir| target.starts_with(dir))).collect();
         let stubs = Stubs::before(&request.rootfs, &targets, &dir.subdirectory("view")?)?;
         let result = self.run_in(&dir, &spec, request, output, cancel).await;
         stubs.remove();

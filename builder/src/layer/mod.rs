@@ -1,10 +1,11 @@
 //! Layer archives (OCI image-spec, layer.md). `member` is one entry of an archive; `archive` reads and
-//! `emit` writes a stream of them; `unpack` and `pack` move them to and from a directory; `tree` is the
+//! `emit` writes a stream of them; `unpack` and `pack` move them to and from a directory (`below` tells what of it is new); `tree` is the
 //! view over many layers without any directory; `compression`, `reader` and `writer` deal with blobs.
 //!
 //! Everything here is synchronous and streams: no layer is ever held in memory.
 
 pub mod archive;
+mod below;
 mod capability;
 pub mod compression;
 pub mod emit;

@@ -1,7 +1,8 @@
-//! Packs an overlay's upper directory as a layer: sorted, numeric owners, clamped whole seconds. The
-//! bytes follow from names, contents, modes, owners and links alone, so the same step gives the same
-//! layer on every machine. Extended attributes other than `user.*` and file capabilities are the
-//! host's, not the image's, and stay behind; so do sockets.
+//! Packs an overlay's upper directory as a layer: sorted, numeric owners, clamped whole seconds, and
+//! only what is new against the tree below, with the directories above it. The bytes follow from names,
+//! contents, modes, owners and links alone, so the same step gives the same layer on every machine. As
+//! in BuildKit's layers, file capabilities are the only extended attributes, a replaced directory is
+//! told by the whiteouts of what it no longer holds, and sockets stay behind.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,22 +16,22 @@ use std::{
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, Stat};
 
 use super::{
+    below::{Below, is_whiteout, join, split},
     capability,
     emit::ArchiveWriter,
-    member::{CAPABILITY_XATTR, Kind, Member, Mtime, OPAQUE_NAME, WHITEOUT_PREFIX, printable},
+    member::{CAPABILITY_XATTR, Kind, Member, Mtime, WHITEOUT_PREFIX, printable},
     root::{names, open_directory},
 };
 
 /// How to pack.
 #[derive(Debug, Clone, Copy)]
-pub struct PackOptions {
+pub struct PackOptions<'a> {
     /// Subtracted from each owner and group id. Ids below it (the builder's own root) become 0.
     pub shift: u32,
     /// Later times become this one; seconds since 1970.
     pub epoch: i64,
-    /// The directory is the lowest layer: there is nothing below it to hide, so whiteouts and opaque
-    /// marks are left out.
-    pub base: bool,
+    /// The merged tree below the layer; none for the lowest one, where there is nothing to hide.
+    pub below: Option<&'a Path>,
 }
 
 /// Why a directory was not packed. Each message names the path.
@@ -95,27 +96,46 @@ pub fn pack<W: Write>(upper: &Path, options: PackOptions, out: W) -> Result<W, P
     let mut packer = Packer {
         root,
         options,
+        below: options.below.map(Below::open).transpose().map_err(read)?,
         archive: ArchiveWriter::new(out),
         links: HashMap::new(),
         last: None,
+        above: Vec::new(),
     };
     // Directories are opened by path, one at a time: a deep tree exhausts no descriptors.
-    let mut pending = packer.children(b"")?;
-    while let Some(path) = pending.pop() {
-        if packer.entry(&path)? == Kind::Directory {
-            pending.append(&mut packer.children(&path)?);
+    let mut pending = packer.children(b"", false)?;
+    while let Some(Pending { path, replaces, gone }) = pending.pop() {
+        packer.above.retain(|(directory, _)| {
+            path.strip_prefix(&directory.path[..]).is_some_and(|rest| rest.starts_with(b"/"))
+        });
+        if gone {
+            packer.hide(&path)?;
+        } else if let Some(opaque) = packer.entry(&path)? {
+            pending.append(&mut packer.children(&path, opaque || replaces)?);
         }
     }
     packer.archive.finish().map_err(|cause| PackError::Write { path: String::new(), cause })
 }
 
-struct Packer<W: Write> {
+/// A path to look at.
+struct Pending {
+    path: Vec<u8>,
+    /// It is in a directory that hides the one below it.
+    replaces: bool,
+    /// It is not in the layer's directory but below.
+    gone: bool,
+}
+
+struct Packer<'a, W: Write> {
     root: OwnedFd,
-    options: PackOptions,
+    options: PackOptions<'a>,
+    below: Option<Below>,
     archive: ArchiveWriter<W>,
     /// Path in the archive of each file with more than one name, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     last: Option<(Vec<u8>, Rc<OwnedFd>)>,
+    /// The directories above the current path, and whether they were written.
+    above: Vec<(Member, bool)>,
 }
 
 /// Attributes of overlayfs that hold nothing an image needs.
@@ -128,20 +148,21 @@ struct Marks {
     whiteout: bool,
 }
 
-impl<W: Write> Packer<W> {
-    /// The paths in a directory, last first, because they are taken from the end.
-    fn children(&self, path: &[u8]) -> Result<Vec<Vec<u8>>, PackError> {
-        let listed = open_directory(self.root.as_fd(), path).and_then(names);
-        let mut children: Vec<_> = listed
-            .map_err(|cause| PackError::Read { path: printable(path), cause })?
-            .into_iter()
-            .map(|(name, _)| match path {
-                b"" => name.to_bytes().to_vec(),
-                _ => [path, b"/", name.to_bytes()].concat(),
-            })
-            .collect();
-        children.sort_by(|left, right| right.cmp(left));
-        Ok(children)
+impl<W: Write> Packer<'_, W> {
+    /// The paths in a directory, last first, because they are taken from the end. Of a directory that
+    /// `replaces` the one below also those that it no longer has.
+    fn children(&mut self, path: &[u8], replaces: bool) -> Result<Vec<Pending>, PackError> {
+        let read = |cause| PackError::Read { path: printable(path), cause };
+        let listed = open_directory(self.root.as_fd(), path).and_then(names).map_err(read)?;
+        let mut children: BTreeMap<Vec<u8>, bool> =
+            listed.into_iter().map(|(name, _)| (join(path, name.to_bytes()), false)).collect();
+        if let Some(below) = self.below.as_mut().filter(|_| replaces) {
+            for name in below.names(path).map_err(read)? {
+                children.entry(join(path, name.to_bytes())).or_insert(true);
+            }
+        }
+        let pending = |(path, gone)| Pending { path, replaces, gone };
+        Ok(children.into_iter().rev().map(pending).collect())
     }
 
     /// Opens the directory at a path; most often it is the one opened last.
@@ -154,47 +175,59 @@ impl<W: Write> Packer<W> {
         Ok(fd)
     }
 
-    /// Writes what stands at a path and tells what it is.
-    fn entry(&mut self, path: &[u8]) -> Result<Kind, PackError> {
+    /// Writes what stands at a path if it is new; of a directory it tells whether it hides the one
+    /// below.
+    fn entry(&mut self, path: &[u8]) -> Result<Option<bool>, PackError> {
         let read = |cause| PackError::Read { path: printable(path), cause };
         let (parent, name) = split(path);
         let parent = self.directory(parent).map_err(read)?;
         let stat = fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|fault| read(fault.into()))?;
-        let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
-        if is_device && stat.st_rdev == 0 {
-            self.hide(path, &stat)?;
-            return Ok(Kind::Whiteout);
+        if is_whiteout(&stat) {
+            return self.hide(path).map(|()| None);
         }
         if name.starts_with(WHITEOUT_PREFIX.as_bytes()) {
             return Err(PackError::Name { path: printable(path) });
         }
-        let Some(mut member) = self.member(path, &stat) else { return Ok(Kind::Whiteout) };
+        let Some(mut member) = self.member(path, &stat) else { return Ok(None) };
         if member.kind == Kind::Symlink {
             let target = fs::readlinkat(&parent, name, Vec::new());
             member.link = target.map_err(|fault| read(fault.into()))?.into_bytes();
         }
-        let marks = match member.kind {
-            Kind::File | Kind::Directory => {
-                let file = open(&parent, name, member.kind).map_err(read)?;
-                let marks = self.attributes(&mut member, &file)?;
-                if marks.whiteout && member.size == 0 {
-                    self.hide(path, &stat)?;
-                    return Ok(Kind::Whiteout);
-                }
-                self.write(&member, &stat, Some(file))?;
-                marks
-            }
-            _ => {
-                self.write(&member, &stat, None)?;
-                Marks::default()
-            }
-        };
-        if marks.opaque && !self.options.base {
-            let mark = [path, b"/", OPAQUE_NAME.as_bytes()].concat();
-            self.mark(mark, member.mtime)?;
+        let mut file = None;
+        let mut marks = Marks::default();
+        if matches!(member.kind, Kind::File | Kind::Directory) {
+            let opened = open(&parent, name, member.kind).map_err(read)?;
+            marks = self.attributes(&mut member, &opened)?;
+            file = Some(opened);
         }
-        Ok(member.kind)
+        if marks.whiteout && member.size == 0 {
+            return self.hide(path).map(|()| None);
+        }
+        let same = match &mut self.below {
+            Some(below) => below.is_same(path, &parent, name, &stat).map_err(read)?,
+            None => false,
+        };
+        if !same {
+            self.announce()?;
+            self.write(&member, &stat, file)?;
+        }
+        let is_directory = member.kind == Kind::Directory;
+        if is_directory {
+            self.above.push((member, !same));
+        }
+        Ok(is_directory.then_some(marks.opaque))
+    }
+
+    /// Writes the directories above the current path that are not written yet.
+    fn announce(&mut self) -> Result<(), PackError> {
+        for (directory, written) in self.above.iter_mut().filter(|(_, written)| !written) {
+            *written = true;
+            let done = self.archive.append(directory, io::empty());
+            let path = &directory.path;
+            done.map_err(|cause| PackError::Write { path: printable(path), cause })?;
+        }
+        Ok(())
     }
 
     /// The metadata of a path; `None` for a socket.
@@ -253,8 +286,6 @@ impl<W: Write> Packer<W> {
                 let layer = capability::to_layer(&value, self.options.shift)
                     .ok_or_else(|| PackError::Capability { path: printable(&member.path) })?;
                 taken.insert(name.to_owned(), layer);
-            } else if name.starts_with("user.") {
-                taken.insert(name.to_owned(), value);
             }
         }
         member.xattrs = taken;
@@ -287,29 +318,21 @@ impl<W: Write> Packer<W> {
         }
     }
 
-    /// Writes the whiteout of a path.
-    fn hide(&mut self, path: &[u8], stat: &Stat) -> Result<(), PackError> {
-        if self.options.base {
+    /// Writes the whiteout of a path, where there is something to hide.
+    fn hide(&mut self, path: &[u8]) -> Result<(), PackError> {
+        let Some(below) = &mut self.below else { return Ok(()) };
+        let there = below.stat(path);
+        if there.map_err(|cause| PackError::Read { path: printable(path), cause })?.is_none() {
             return Ok(());
         }
+        self.announce()?;
         let (parent, name) = split(path);
-        let slash: &[u8] = if parent.is_empty() { b"" } else { b"/" };
-        self.mark([parent, slash, WHITEOUT_PREFIX.as_bytes(), name].concat(), self.time(stat))
-    }
-
-    /// Writes an empty file that is a mark; its owner and mode say nothing.
-    fn mark(&mut self, path: Vec<u8>, mtime: Mtime) -> Result<(), PackError> {
-        let mut mark = Member::new(path, Kind::File, 0);
-        mark.mtime = mtime;
+        let mark = join(parent, &[WHITEOUT_PREFIX.as_bytes(), name].concat());
+        // An empty file whose owner, mode and time say nothing.
+        let mut mark = Member::new(mark, Kind::File, 0);
+        mark.mtime = Mtime { seconds: self.options.epoch.max(0), nanos: 0 };
         let written = self.archive.append(&mark, io::empty());
         written.map_err(|cause| PackError::Write { path: printable(&mark.path), cause })
-    }
-}
-
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
     }
 }
 

@@ -41,6 +41,19 @@ impl Mount {
         lower.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect()
     }
 
+    /// An overlay like this one of other directories, the uppermost first, that cannot be written to.
+    #[must_use]
+    pub fn read_only(&self, lower: &[PathBuf]) -> Self {
+        let lower: Vec<_> = lower.iter().map(|path| path.display().to_string()).collect();
+        let places = ["lowerdir=", "upperdir=", "workdir="];
+        let kept = self.options.iter().filter(|option| {
+            *option != "rw" && !places.iter().any(|place| option.starts_with(place))
+        });
+        let mut options: Vec<String> = kept.cloned().collect();
+        options.push(format!("lowerdir={}", lower.join(":")));
+        Self { options, ..self.clone() }
+    }
+
     /// The same overlay with one more read-only directory right under the writable one. A single writable
     /// directory (a snapshot without a parent) stays as it is: there is nothing to put a layer over.
     #[must_use]

@@ -50,6 +50,7 @@ pub(super) async fn solve(
     source: Option<&VertexResult>,
     exported: bool,
 ) -> Result<VertexResult, SolveError> {
+    super::copy::linked_owner(op)?;
     let epoch = solver.options.epoch;
     let wanted = Wanted {
         gate: Gate::Policy(solver.options.network.clone()),
@@ -74,7 +75,9 @@ pub(super) async fn solve(
         unpack: (op.unpack, op.unpack_remote),
         link: op.link,
     };
-    let key = key("add", &parent.layers, epoch, &inputs)?;
+    // A linked one is a layer of its own, made over nothing, whatever it then lies on.
+    let below = if op.link { &[][..] } else { &parent.layers };
+    let key = key("add", below, epoch, &inputs)?;
     if let Some(hit) = solver.cached(&key, &parent.layers).await? {
         return Ok(hit);
     }
@@ -83,7 +86,7 @@ pub(super) async fn solve(
     for found in &remote {
         files.push(found.files(solver, &wanted.gate).await?);
     }
-    let active = solver.host.chains.prepare(&parent.layers).await?;
+    let active = solver.host.chains.prepare(below).await?;
     let added = add(solver, op, &active, local.clone(), source, files).await;
     let steady = match added {
         Ok(()) => match content(solver, &local, source).await {
@@ -98,9 +101,9 @@ pub(super) async fn solve(
         return Err(error);
     }
     let requests = remote.iter().map(|found| found.record(origin)).collect();
-    let want = Commit { epoch, export: exported, always: false };
+    let want = Commit { epoch, export: exported || op.link };
     let found = StepResult { requests, ..StepResult::default() };
-    solver.conclude(active, parent, &key, want, found).await
+    solver.conclude(active, below, parent, &key, want, found).await
 }
 
 fn local(op: &CopyOp) -> Selection {

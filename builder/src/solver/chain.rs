@@ -158,8 +158,8 @@ impl Chains {
         Ok(Active { key, mounts })
     }
 
-    /// Packs what was written into `active` and commits it as a layer on top of `chain`. Gives the new
-    /// layer, or none when nothing changed and the step does not always make one.
+    /// Packs what was written into `active` and commits it as a layer on top of `chain`, be it an empty
+    /// one: as in BuildKit, every step on the file system makes a layer.
     ///
     /// # Errors
     /// When the layer cannot be written; the active snapshot is gone then.
@@ -168,12 +168,12 @@ impl Chains {
         active: Active,
         chain: &[Digest],
         want: Commit,
-    ) -> Result<Option<Digest>, SolveError> {
-        let packed = match self.pack(&active.mounts, chain.is_empty(), want).await {
-            Ok(packed) if !packed.empty || want.always => packed,
-            other => {
+    ) -> Result<Digest, SolveError> {
+        let packed = match self.pack(&active.mounts, want).await {
+            Ok(packed) => packed,
+            Err(error) => {
                 self.discard(active).await;
-                return other.map(|_| None);
+                return Err(error);
             }
         };
         if let Some(blob) = &packed.blob {
@@ -183,7 +183,7 @@ impl Chains {
         if let Some(id) = chain_id(&full) {
             self.snapshots.commit(&snapshot_name(&id), &active.key).await?;
         }
-        Ok(Some(packed.diff_id))
+        Ok(packed.diff_id)
     }
 
     /// Ends the work of this build with the worker: what keeps its snapshots from the collector is
@@ -319,13 +319,13 @@ impl Chains {
 
     /// Makes the blob of the top layer of `chain` from its snapshot.
     async fn compress(&self, chain: &[Digest], epoch: i64) -> Result<Descriptor, SolveError> {
-        let Some((top, below)) = chain.split_last() else { return Err(SolveError::EmptyChain) };
+        let top = chain.last().ok_or(SolveError::EmptyChain)?;
         let name = self.snapshot(chain).await?.ok_or(SolveError::EmptyChain)?;
         // A view's first lower directory is what the top layer wrote.
         let key = random_key()?;
         let mounts = self.snapshots.view(&key, &name).await?;
-        let want = Commit { epoch, export: true, always: true };
-        let packed = self.pack(&mounts, below.is_empty(), want).await;
+        let want = Commit { epoch, export: true };
+        let packed = self.pack(&mounts, want).await;
         self.snapshots.remove(&key).await?;
         let packed = packed?;
         let blob = packed.blob.ok_or(SolveError::LayerGone(*top))?;
@@ -336,17 +336,12 @@ impl Chains {
         Ok(blob)
     }
 
-    async fn pack(
-        &self,
-        mounts: &[Mount],
-        base: bool,
-        want: Commit,
-    ) -> Result<pack::Packed, SolveError> {
-        let upper = pack::top_dir(mounts).ok_or(SolveError::EmptyChain)?;
-        let content = self.content.clone();
+    async fn pack(&self, mounts: &[Mount], want: Commit) -> Result<pack::Packed, SolveError> {
+        let top = pack::Top::of(mounts).ok_or(SolveError::EmptyChain)?;
+        let (content, view) = (self.content.clone(), self.directory()?);
         let compression = want.export.then_some(self.blobs.compression);
-        let work = move || pack::pack_directory(&upper, (base, want.epoch), compression, &content);
-        tokio::task::spawn_blocking(work).await?
+        let pack = move || pack::pack_top(&top, view.path(), (want.epoch, compression), &content);
+        tokio::task::spawn_blocking(pack).await?
     }
 }
 
@@ -366,8 +361,6 @@ pub struct Commit {
     pub epoch: i64,
     /// Compress it now, because it goes into an exported image.
     pub export: bool,
-    /// Make a layer even where nothing changed.
-    pub always: bool,
 }
 
 /// A mounted, read-only stack of layers.

@@ -20,6 +20,7 @@ use crate::{
         chmod::Chmod,
         context::SourceRoot,
         copy::{CopySpec, copy, make_dir},
+        error::SourceError,
         passwd,
         selection::Selection,
         tree_digest::digest,
@@ -34,6 +35,7 @@ struct CopyKey<'a> {
     chown: Option<&'a str>,
     chmod: Option<&'a str>,
     unpack: bool,
+    link: bool,
 }
 
 pub(super) async fn solve(
@@ -44,6 +46,7 @@ pub(super) async fn solve(
     source: Option<&VertexResult>,
     exported: bool,
 ) -> Result<VertexResult, SolveError> {
+    linked_owner(op)?;
     let epoch = solver.options.epoch;
     let selection = Arc::new(Selection {
         sources: op.sources.clone(),
@@ -57,13 +60,16 @@ pub(super) async fn solve(
     });
     let content = content(solver, &selection, source).await?;
     let (chown, chmod) = (op.chown.as_deref(), op.chmod.as_deref());
-    let inputs = CopyKey { content, dest: &op.dest, chown, chmod, unpack: op.unpack };
-    let key = key("copy", &parent.layers, epoch, &inputs)?;
+    let inputs =
+        CopyKey { content, dest: &op.dest, chown, chmod, unpack: op.unpack, link: op.link };
+    // A linked copy is a layer of its own, made over nothing, whatever it then lies on.
+    let below = if op.link { &[][..] } else { &parent.layers };
+    let key = key("copy", below, epoch, &inputs)?;
     if let Some(hit) = solver.cached(&key, &parent.layers).await? {
         return Ok(hit);
     }
     solver.observer.event(Event::Started(origin));
-    let active = solver.host.chains.prepare(&parent.layers).await?;
+    let active = solver.host.chains.prepare(below).await?;
     let copied = copy_into(solver, op, &active, selection.clone(), source).await;
     // What was copied is what the key names: the context is looked at once more.
     let again = match copied {
@@ -79,8 +85,17 @@ pub(super) async fn solve(
         solver.host.chains.discard(active).await;
         return Err(error);
     }
-    let want = Commit { epoch, export: exported, always: false };
-    solver.conclude(active, parent, &key, want, StepResult::default()).await
+    // Only from a blob can its files be laid over the parent's.
+    let want = Commit { epoch, export: exported || op.link };
+    solver.conclude(active, below, parent, &key, want, StepResult::default()).await
+}
+
+/// A linked copy sees no `/etc/passwd`, so its owner can only be a number.
+pub(super) fn linked_owner(op: &CopyOp) -> Result<(), SolveError> {
+    match op.chown.as_deref().filter(|owner| op.link && !passwd::is_numeric(owner)) {
+        Some(owner) => Err(SourceError::LinkedOwner { text: owner.to_owned() }.into()),
+        None => Ok(()),
+    }
 }
 
 /// The digest of what is copied. For a stage it is remembered by the stage's content, so that a build in
@@ -185,6 +200,6 @@ pub(super) async fn make_directory(
         chains.discard(active).await;
         return Err(error);
     }
-    let want = Commit { epoch, export: exported, always: false };
-    solver.conclude(active, parent, &key, want, StepResult::default()).await
+    let want = Commit { epoch, export: exported };
+    solver.conclude(active, &parent.layers, parent, &key, want, StepResult::default()).await
 }

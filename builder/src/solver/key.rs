@@ -34,7 +34,7 @@ pub fn key<T: Serialize>(
     epoch: i64,
     inputs: &T,
 ) -> Result<Digest, serde_json::Error> {
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     Ok(Digest::of(&serde_json::to_vec(&(VERSION, kind, parent, epoch, inputs))?))
 }
 

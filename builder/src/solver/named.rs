@@ -151,8 +151,8 @@ async fn finish(
         solver.host.chains.discard(active).await;
         return Err(error);
     }
-    let want = Commit { epoch, export, always: false };
-    solver.conclude(active, &VertexResult::scratch(), key, want, result).await
+    let want = Commit { epoch, export };
+    solver.conclude(active, &[], &VertexResult::scratch(), key, want, result).await
 }
 
 /// What is known about the files of one directory, from earlier builds too.

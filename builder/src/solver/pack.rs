@@ -13,7 +13,7 @@ use crate::{
         descriptor::Descriptor,
         digest::{Digest, Hashing},
     },
-    snapshot::{Mount, OWNER_SHIFT, mount::upper_dir},
+    snapshot::{Mount, Mounted, OWNER_SHIFT, mount::upper_dir},
 };
 
 /// A directory as a layer.
@@ -23,32 +23,62 @@ pub(super) struct Packed {
     pub(super) diff_id: Digest,
     /// The blob, where one was made.
     pub(super) blob: Option<Descriptor>,
-    /// Does it change nothing?
-    pub(super) empty: bool,
 }
 
-/// An archive without entries: the two zero blocks that end it (POSIX.1-2001, ustar).
-const EMPTY_ARCHIVE: u64 = 1024;
+/// Where the topmost layer of a stack lies, and how what is below it can be seen.
+#[derive(Debug, Clone)]
+pub(super) struct Top {
+    upper: PathBuf,
+    below: Vec<Mount>,
+}
 
-/// Packs `upper`. Without a compression the layer is only named: one that no image takes is never
-/// fetched.
-pub(super) fn pack_directory(
-    upper: &Path,
-    (base, epoch): (bool, i64),
-    compression: Option<Compression>,
+impl Top {
+    /// Of these mounts: the directory that is written to, or in a read-only view the first of the lower
+    /// ones. None for an empty stack.
+    pub(super) fn of(mounts: &[Mount]) -> Option<Self> {
+        let last = mounts.last()?;
+        if last.kind != "overlay" {
+            return Some(Self { upper: last.source.clone(), below: Vec::new() });
+        }
+        let mut lower = last.lower_dirs();
+        let upper = match upper_dir(mounts) {
+            Some(upper) => upper,
+            None if lower.is_empty() => return None,
+            None => lower.remove(0),
+        };
+        let below = match lower.as_slice() {
+            [] => Vec::new(),
+            [one] => vec![Mount::bind(one, true)],
+            several => vec![last.read_only(several)],
+        };
+        Some(Self { upper, below })
+    }
+}
+
+/// Packs what is new in the topmost layer. Without a compression the layer is only named: one that no
+/// image takes is never fetched. `view` is an empty directory to look at what is below.
+pub(super) fn pack_top(
+    top: &Top,
+    view: &Path,
+    (epoch, compression): (i64, Option<Compression>),
     content: &ContentStore,
 ) -> Result<Packed, SolveError> {
-    let options = PackOptions { shift: OWNER_SHIFT, epoch, base };
+    let mounted = match top.below.is_empty() {
+        true => None,
+        false => Some(Mounted::mount(&top.below, view)?),
+    };
+    let below = mounted.as_ref().map(Mounted::root);
+    let options = PackOptions { shift: OWNER_SHIFT, epoch, below };
     let Some(compression) = compression else {
-        let (_, diff_id, size) = pack(upper, options, Hashing::new(io::sink()))?.finish();
-        return Ok(Packed { diff_id, blob: None, empty: size <= EMPTY_ARCHIVE });
+        let (_, diff_id, _) = pack(&top.upper, options, Hashing::new(io::sink()))?.finish();
+        return Ok(Packed { diff_id, blob: None });
     };
     let writer = LayerWriter::new(content.writer()?, compression);
     let counted = Hashing::new(writer.map_err(SolveError::layer)?);
-    let (writer, diff_id, size) = pack(upper, options, counted)?.finish();
+    let (writer, diff_id, _) = pack(&top.upper, options, counted)?.finish();
     let (layer, sink) = writer.finish().map_err(SolveError::layer)?;
     sink.commit(Some(layer.descriptor.digest))?;
-    Ok(Packed { diff_id, blob: Some(layer.descriptor), empty: size <= EMPTY_ARCHIVE })
+    Ok(Packed { diff_id, blob: Some(layer.descriptor) })
 }
 
 /// The same layer in another compression.
@@ -65,16 +95,4 @@ pub(super) fn recompress(
     let (layer, sink) = writer.finish().map_err(SolveError::layer)?;
     sink.commit(Some(layer.descriptor.digest))?;
     Ok(layer.descriptor)
-}
-
-/// The directory with what the topmost layer of these mounts holds: the one that is written to, or in a
-/// read-only view the first of the lower ones.
-pub(super) fn top_dir(mounts: &[Mount]) -> Option<PathBuf> {
-    upper_dir(mounts).or_else(|| {
-        let last = mounts.last()?;
-        match last.kind.as_str() {
-            "overlay" => last.lower_dirs().into_iter().next(),
-            _ => Some(last.source.clone()),
-        }
-    })
 }

@@ -84,14 +84,14 @@ pub(super) async fn solve(
             return Err(error);
         }
     };
-    let want = Commit { epoch, export: exported, always: true };
+    let want = Commit { epoch, export: exported };
     let found = StepResult {
         layer: None,
         requests: traffic.requests,
         caches: mounts::caches(op),
         entitlements: entitlements(op),
     };
-    solver.conclude(active, parent, &key, want, found).await
+    solver.conclude(active, &parent.layers, parent, &key, want, found).await
 }
 
 /// Names what this build's steps may not do, and what no step can.

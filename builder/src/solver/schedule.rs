@@ -211,18 +211,19 @@ impl Solver {
         Ok(self.host.chains.holds(&found.layers).await?.then_some(found))
     }
 
-    /// Ends a step that ran: what it wrote becomes a layer on its parent's, and `found` with that layer is
-    /// stored for later builds.
+    /// Ends a step that ran: what it wrote over `below` becomes a layer on its parent's, and `found` with
+    /// that layer is stored for later builds.
     pub(super) async fn conclude(
         &self,
         active: Active,
+        below: &[Digest],
         parent: &VertexResult,
         key: &Digest,
         want: Commit,
         found: StepResult,
     ) -> Result<VertexResult, SolveError> {
-        let layer = self.host.chains.commit(active, &parent.layers, want).await?;
-        let result = StepResult { layer, ..found };
+        let layer = self.host.chains.commit(active, below, want).await?;
+        let result = StepResult { layer: Some(layer), ..found };
         self.remember(key, &result)?;
         Ok(VertexResult::on(&parent.layers, result, false))
     }

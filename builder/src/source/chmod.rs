@@ -25,6 +25,16 @@ struct Clause {
 }
 
 impl Chmod {
+    /// The mode of a directory that has to be made for the destination: of octal modes the permission
+    /// bits under BuildKit's umask, as mkdir(2) takes them; symbolic ones do not concern it.
+    #[must_use]
+    pub fn of_parents(&self) -> u32 {
+        match &self.0 {
+            Change::Octal(octal) => octal & 0o777 & !0o022,
+            Change::Symbolic(_) => 0o755,
+        }
+    }
+
     /// The mode of a file or directory after the change.
     #[must_use]
     pub fn apply(&self, mode: u32, is_dir: bool) -> u32 {
@@ -49,6 +59,9 @@ impl Clause {
     fn apply(&self, mode: u32, is_dir: bool) -> u32 {
         let mut bits = 0;
         let mut field = 0;
+        // `=t` sets the sticky bit and leaves the permissions alone.
+        let only_sticky =
+            !self.permissions.is_empty() && self.permissions.trim_matches('t').is_empty();
         for (who, shift) in self.shifts() {
             field |= 0o7 << shift;
             for letter in self.permissions.chars() {
@@ -59,7 +72,7 @@ impl Clause {
                     'X' if is_dir || mode & 0o111 != 0 => 0o1 << shift,
                     's' if who == 'u' => 0o4000,
                     's' if who == 'g' => 0o2000,
-                    't' => 0o1000,
+                    't' if who != 'o' => 0o1000,
                     'u' => (mode >> 6 & 0o7) << shift,
                     'g' => (mode >> 3 & 0o7) << shift,
                     'o' => (mode & 0o7) << shift,
@@ -76,6 +89,7 @@ impl Clause {
         match self.operator {
             '+' => mode | bits,
             '-' => mode & !bits,
+            _ if only_sticky => mode | bits,
             _ => mode & !field | bits,
         }
     }
@@ -89,6 +103,9 @@ impl FromStr for Chmod {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             let octal = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777);
             return octal.map(|mode| Self(Change::Octal(mode))).ok_or_else(bad);
+        }
+        if text.is_empty() {
+            return Ok(Self(Change::Symbolic(Vec::new())));
         }
         let clauses = text.split(',').map(clauses_of).collect::<Option<Vec<_>>>();
         clauses.map(|lists| Self(Change::Symbolic(lists.concat()))).ok_or_else(bad)
@@ -133,6 +150,9 @@ mod tests {
             ("u=rwX,go=rX", 0o711, false, 0o755),
             ("go=u", 0o740, false, 0o777),
             ("u+s,g+s,+t", 0o755, false, 0o7755),
+            ("o+t", 0o755, false, 0o755),
+            ("=t", 0o644, true, 0o1644),
+            ("a=rx", 0o7755, false, 0o1555),
             ("u-s", 0o4755, false, 0o755),
             ("u=rw+x", 0o000, false, 0o700),
             ("g=", 0o2775, false, 0o705),
@@ -144,7 +164,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "8", "0o755", "77777", "10000", "u", "u+q", "x+u", "u=rw,", "rwxr-xr-x"] {
+        for text in ["8", "0o755", "77777", "10000", "u", "u+q", "x+u", "u=rw,", "rwxr-xr-x"] {
             let error = text.parse::<Chmod>().unwrap_err().to_string();
             assert_eq!(error, format!("'{text}' is not a file mode"));
         }

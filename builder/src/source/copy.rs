@@ -4,8 +4,11 @@
 //!   `/`, else it becomes the destination;
 //! - links in the destination's path are followed inside the root; an entry that stands where a file
 //!   is copied to is replaced, a directory is not;
-//! - missing directories above the destination are made with mode 0755 and belong to `--chown`'s
-//!   owner or root; the destination itself keeps its mode, directories below it take the source's;
+//! - missing directories above the destination are made with mode 0755 (or an octal `--chmod`'s) and
+//!   belong to `--chown`'s owner or root; the destination itself keeps its mode, directories below it
+//!   take the source's;
+//! - a directory takes the source's time, except one that is there only for what was selected in it;
+//! - each source looks at the destination anew, so that of two files for one name the last stays;
 //! - links in the source are kept, except one that is named itself;
 //! - hard links are kept inside one source.
 
@@ -25,7 +28,7 @@ use super::{
     rooted::{Kind, Meta},
     selection::{Picked, Picks, Selection},
     steady,
-    target::{Facts, Target, not_a_directory},
+    target::{Facts, Made, Target, not_a_directory},
     tree_digest::entry_xattrs,
     walk::{Entry, Visitor, walk},
 };
@@ -73,7 +76,6 @@ pub fn copy(
 ) -> Result<Copied, SourceError> {
     let target = Target::open(target, spec.shift)?;
     let Picks { picked, unmatched, exclude } = spec.selection.pick(source)?;
-    let several = picked.len() + spec.selection.inline.len() > 1;
     let copied = Copied { unmatched, ..Copied::default() };
     let mut copier = Copier {
         source,
@@ -87,21 +89,18 @@ pub fn copy(
     };
     for pick in &picked {
         let meta = copier.source_meta(&pick.path)?;
-        if !meta.is_dir() && pick.is_excluded(&exclude) {
-            continue;
-        }
         if spec.unpack && meta.kind == Kind::File && is_archive(source, &pick.path)? {
             copier.unpack(pick)?;
             continue;
         }
-        copier.prepare(&pick.named, meta.is_dir(), several)?;
+        copier.prepare(&pick.named, meta.is_dir())?;
         copier.first_link.clear();
         copier.entries = 0;
         walk(source, &pick.path, &pick.filter(&exclude), &mut copier)?;
         copier.check_required(pick)?;
     }
     for (name, contents) in &spec.selection.inline {
-        copier.prepare(Path::new(name), false, several)?;
+        copier.prepare(Path::new(name), false)?;
         copier.inline(name, contents)?;
     }
     Ok(copier.copied)
@@ -120,7 +119,7 @@ pub fn make_dir(
 ) -> Result<(), SourceError> {
     let target = Target::open(target, shift)?;
     let path = target.resolve(&clean(&format!("/{path}")))?;
-    target.ensure_dir(&path, owner.unwrap_or_default())
+    target.ensure_dir(&path, Made { owner: owner.unwrap_or_default(), mode: 0o755 })
 }
 
 struct Copier<'a> {
@@ -145,14 +144,14 @@ impl Copier<'_> {
     }
 
     /// Finds where a source of this name goes, and makes the directories for it.
-    fn prepare(&mut self, named: &Path, is_dir: bool, several: bool) -> Result<(), SourceError> {
-        let owner = self.spec.owner.unwrap_or_default();
+    fn prepare(&mut self, named: &Path, is_dir: bool) -> Result<(), SourceError> {
+        let made = self.parents();
         let written = &self.spec.dest;
         let slash = written.ends_with('/') || written.ends_with("/.");
         let cleaned = clean(&format!("/{written}"));
         let mut dest = self.target.resolve(&cleaned)?;
         if slash {
-            self.target.ensure_dir(&dest, owner)?;
+            self.target.ensure_dir(&dest, made)?;
         }
         let there = self.target.lstat(&dest)?;
         match there {
@@ -160,21 +159,24 @@ impl Copier<'_> {
                 dest.push(named.file_name().unwrap_or_default());
             }
             Some(meta) if !meta.is_dir() && is_dir => return Err(not_a_directory(&dest)),
-            _ if several && !is_dir => {
-                return Err(SourceError::SeveralToOne { dest: written.clone() });
-            }
             _ => {}
         }
         let folder = if is_dir { Some(dest.as_path()) } else { dest.parent() };
-        self.target.ensure_dir(folder.unwrap_or(Path::new("")), owner)?;
+        self.target.ensure_dir(folder.unwrap_or(Path::new("")), made)?;
         self.dest = dest;
         Ok(())
+    }
+
+    /// Owner and mode of the directories that are missing on the way to the destination.
+    fn parents(&self) -> Made {
+        let mode = self.spec.chmod.as_ref().map_or(0o755, Chmod::of_parents);
+        Made { owner: self.spec.owner.unwrap_or_default(), mode }
     }
 
     /// ADD: the destination is a directory, made if need be; `--chmod` does not concern an archive.
     fn unpack(&mut self, pick: &Picked) -> Result<(), SourceError> {
         let into = self.target.resolve(&clean(&format!("/{}", self.spec.dest)))?;
-        self.target.ensure_dir(&into, self.spec.owner.unwrap_or_default())?;
+        self.target.ensure_dir(&into, self.parents())?;
         let (shift, owner) = (self.spec.shift, self.spec.owner);
         let options = UnpackOptions { shift, owner, ..UnpackOptions::default() };
         let on_disk = self.target.on_disk(&into);
@@ -305,10 +307,20 @@ impl Visitor for Copier<'_> {
         let made = self.made.pop().unwrap_or(false);
         let place = self.place(entry);
         if entry.rel.as_os_str().is_empty() {
-            return self.target.set_mtime(&place, entry.meta.mtime);
+            // The context's own folder has no time for BuildKit, which makes one to receive it.
+            let is_context = self.source.owner_shift.is_none() && entry.path.as_os_str().is_empty();
+            return if is_context {
+                Ok(())
+            } else {
+                self.target.set_mtime(&place, entry.meta.mtime)
+            };
+        }
+        let mut facts = self.facts(entry.path, entry.meta)?;
+        if !entry.selected {
+            facts.mtime = None;
         }
         if made || entry.selected {
-            self.target.set_facts(&place, &self.facts(entry.path, entry.meta)?, false)?;
+            self.target.set_facts(&place, &facts, false)?;
         }
         Ok(())
     }

@@ -53,11 +53,11 @@ pub enum SourceError {
         /// The context or stage that was searched.
         place: String,
     },
-    /// Several files go to one name.
-    #[error("several files are copied to '{dest}', which is not a directory")]
-    SeveralToOne {
-        /// The destination as written.
-        dest: String,
+    /// A name as owner of a copy that knows no users.
+    #[error("'--link' copies onto an empty file system, where '{text}' is not known")]
+    LinkedOwner {
+        /// The owner as written.
+        text: String,
     },
     /// A directory is needed where something else stands.
     #[error("'{path}' is not a directory, so nothing can be copied into it")]
@@ -159,12 +159,12 @@ impl SourceError {
             Self::DanglingLink { .. } => {
                 "links are followed inside the context or stage only; copy the file itself there"
             }
-            Self::SeveralToOne { .. } => "end the destination with a '/'",
             Self::NotADirectory { .. } | Self::ReplacesDirectory { .. } => {
                 "choose another destination, or remove what stands there in an earlier RUN"
             }
             Self::Changed { .. } => "stop what is writing to the context, then build again",
             Self::Unsupported { .. } => "add it to .dockerignore",
+            Self::LinkedOwner { .. } => "use numeric ids, or leave out --link",
             Self::BadMode { .. } => "write octal digits such as 0755, or u=rwX,go=rX",
             Self::UnknownName { .. } => "create it in an earlier RUN, or use numeric ids",
             Self::Io { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {

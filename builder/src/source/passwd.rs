@@ -80,25 +80,43 @@ pub fn resolve_user(root: &Path, spec: &str) -> Result<ResolvedUser, SourceError
     Ok(resolved)
 }
 
-/// Resolves `user[:group]` for files, as `--chown` means it: a number without a group is also the
-/// group, a name without one has its primary group.
+/// Resolves `user[:group]` for files, as `--chown` means it in BuildKit: a number without a group is
+/// also the group, a name without one has its primary group. Who is not in the image is root, and a
+/// group that is not there is the user's; an empty group is 0. What follows a second colon is passed
+/// over.
 ///
 /// # Errors
-/// As [`resolve_user`].
+/// When a file of the image cannot be read.
 pub fn resolve_owner(root: &Path, spec: &str) -> Result<(u32, u32), SourceError> {
-    let (user, group) = split(spec)?;
+    let mut parts = spec.split(':');
+    let user = parts.next().unwrap_or_default();
     let image = open(root)?;
     let (uid, own) = match user.parse::<u32>() {
         Ok(id) => (id, id),
         Err(_) if user.is_empty() => (0, 0),
         Err(_) => {
             let entry = users(&image)?.into_iter().find(|entry| entry.name == user);
-            let entry = entry.ok_or_else(|| unknown("user", user, PASSWD))?;
-            (entry.uid, entry.gid)
+            entry.map_or((0, 0), |entry| (entry.uid, entry.gid))
         }
     };
-    let gid = group.map_or(Ok(own), |group| group_id(&image, group))?;
+    let gid = match parts.next() {
+        None => own,
+        Some("") => 0,
+        Some(group) => match group.parse() {
+            Ok(id) => id,
+            Err(_) => groups(&image)?
+                .into_iter()
+                .find(|entry| entry.name == group)
+                .map_or(own, |entry| entry.gid),
+        },
+    };
     Ok((uid, gid))
+}
+
+/// Is this `user[:group]` all numbers, so that no image is needed to know who it is?
+#[must_use]
+pub fn is_numeric(spec: &str) -> bool {
+    spec.split(':').take(2).all(|part| part.is_empty() || part.parse::<u32>().is_ok())
 }
 
 /// Splits at the colon. A second one, or a line break, is no user.
@@ -216,7 +234,14 @@ mod tests {
         assert_eq!(owner("55"), (55, 55));
         assert_eq!(owner("55:app"), (55, 1001));
         assert_eq!(owner(":app"), (0, 1001));
-        assert_eq!(owner("app:"), (1000, 1001));
+        assert_eq!(owner("app:"), (1000, 0));
+        assert_eq!(owner("nobody"), (0, 0));
+        assert_eq!(owner("nobody:app"), (0, 1001));
+        assert_eq!(owner("app:none"), (1000, 1001));
+        assert_eq!(owner("app:app:x"), (1000, 1001));
+        assert_eq!(owner("-1"), (0, 0));
+        assert_eq!(owner(""), (0, 0));
+        assert!(is_numeric("7") && is_numeric("7:8") && !is_numeric("7:app") && !is_numeric("app"));
     }
 
     #[test]
@@ -236,7 +261,7 @@ mod tests {
                 format!("'{spec}' is not a user of the form user[:group] or uid[:gid]")
             );
         }
-        let error = resolve_owner(image().path(), "nobody").unwrap_err();
+        let error = resolve_user(image().path(), "nobody").unwrap_err();
         assert_eq!(error.help(), Some("create it in an earlier RUN, or use numeric ids"));
     }
 

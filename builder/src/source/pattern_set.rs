@@ -31,13 +31,17 @@ impl PatternSet {
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, SourceError> {
         let mut set = Self::default();
         for (index, text) in texts.into_iter().enumerate() {
-            set.push(text, index + 1)?;
+            set.add(text, index + 1, false)?;
         }
         Ok(set)
     }
 
-    /// Adds a pattern that stands on this line of its file.
+    /// Adds a pattern that stands on this line of an ignore file, where a leading `/` says nothing.
     pub(super) fn push(&mut self, text: &str, line: usize) -> Result<(), SourceError> {
+        self.add(text, line, true)
+    }
+
+    fn add(&mut self, text: &str, line: usize, rooted: bool) -> Result<(), SourceError> {
         let text = text.trim();
         let (exception, body) = match text.strip_prefix('!') {
             Some(body) => (true, body.trim()),
@@ -51,7 +55,7 @@ impl PatternSet {
             return Ok(());
         }
         let body = clean(body);
-        let body = if body.len() > 1 { body.trim_start_matches('/') } else { &body };
+        let body = if rooted && body.len() > 1 { body.trim_start_matches('/') } else { &body };
         self.rules.push(Rule { pattern: Pattern::ignore(body)?, exception, line });
         self.exceptions |= exception;
         Ok(())
@@ -142,7 +146,11 @@ mod tests {
 
     #[test]
     fn leading_slashes_dots_and_spaces_are_cleaned() {
-        assert!(matches(&["/a/./b/"], "a/b"));
+        assert!(matches(&["a/./b/"], "a/b"));
+        assert!(!matches(&["/a"], "a"), "only in an ignore file is this the root");
+        let mut set = PatternSet::default();
+        set.push("/a/./b/", 1).unwrap();
+        assert!(set.rule_for("a/b").0.is_some());
         assert!(matches(&["  a/b  "], "a/b"));
         assert!(!matches(&["*", "! a"], "a"));
         assert!(!matches(&["../a"], "a"));

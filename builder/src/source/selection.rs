@@ -18,8 +18,8 @@ pub struct Selection {
     pub sources: Vec<String>,
     /// Heredocs: file name and contents.
     pub inline: Vec<(String, Vec<u8>)>,
-    /// `--exclude` patterns, in the language of ignore files, relative to each source; a file that
-    /// is named directly is compared by its name.
+    /// `--exclude` patterns, in the language of ignore files, relative to each source. A file that
+    /// is named, or found by a wildcard, is not concerned: BuildKit compares its path below itself.
     pub exclude: Vec<String>,
     /// `--parents`: keep the directories of a source; `/./` in it marks where they begin.
     pub parents: bool,
@@ -45,13 +45,6 @@ impl Picked {
             include: self.include.as_ref().map(|(set, _)| set.clone()),
             exclude: exclude.clone(),
         }
-    }
-
-    /// Is this a file that `--exclude` takes out? Compared by its name, as the reference shows it
-    /// (`COPY --exclude=*.txt hom* /x/`).
-    pub(super) fn is_excluded(&self, exclude: &PatternSet) -> bool {
-        let name = self.named.file_name().unwrap_or_default().to_string_lossy();
-        exclude.rule_for(&name).0.is_some()
     }
 }
 

@@ -33,6 +33,13 @@ pub(super) struct Facts {
     pub(super) xattrs: Vec<Xattr>,
 }
 
+/// Owner (ids in the image) and mode of directories that are made on the way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    pub(super) owner: (u32, u32),
+    pub(super) mode: u32,
+}
+
 /// A root to copy into. Paths are relative to it and hold no links, as [`Target::resolve`] gives
 /// them.
 #[derive(Debug)]
@@ -63,9 +70,8 @@ impl Target {
         self.rooted.lstat(path).map_err(self.fault("read", path))
     }
 
-    /// Makes `path` and what is missing above it: mode 0755, this owner. What is there stays as it
-    /// is.
-    pub(super) fn ensure_dir(&self, path: &Path, owner: (u32, u32)) -> Result<(), SourceError> {
+    /// Makes `path` and what is missing above it. What is there stays as it is.
+    pub(super) fn ensure_dir(&self, path: &Path, made: Made) -> Result<(), SourceError> {
         let mut prefix = PathBuf::new();
         for name in path {
             prefix.push(name);
@@ -74,7 +80,8 @@ impl Target {
                 Some(_) => return Err(not_a_directory(&prefix)),
                 None => {
                     self.make_dir(&prefix)?;
-                    let facts = Facts { owner, mode: 0o755, mtime: None, xattrs: Vec::new() };
+                    let Made { owner, mode } = made;
+                    let facts = Facts { owner, mode, mtime: None, xattrs: Vec::new() };
                     self.set_facts(&prefix, &facts, false)?;
                 }
             }

@@ -15,8 +15,7 @@ use std::{
 use super::{
     context::{Context, SourceRoot},
     error::SourceError,
-    path::text,
-    rooted::{Kind, Meta},
+    rooted::Kind,
     selection::Selection,
     stat_cache::StatCache,
     steady,
@@ -56,10 +55,6 @@ pub fn digest(
         let name = picked.named.file_name().unwrap_or_default();
         hasher.source(Path::new(name));
         let before = hasher.entries;
-        let is_dir = hasher.meta(&picked.path)?.is_dir();
-        if !is_dir && picked.is_excluded(&picks.exclude) {
-            continue;
-        }
         walk(root, &picked.path, &picked.filter(&picks.exclude), &mut hasher)?;
         if hasher.entries == before && picked.include.as_ref().is_some_and(|(_, must)| *must) {
             let (pattern, place) = (picked.pattern.clone(), root.place().to_owned());
@@ -125,12 +120,6 @@ impl<'a> TreeHasher<'a> {
         // Hard links are kept inside one source only, as BuildKit does.
         self.first_link.clear();
         self.record(b's', &[]);
-    }
-
-    fn meta(&self, path: &Path) -> Result<Meta, SourceError> {
-        let on_disk = self.root.rooted.path().join(path);
-        let meta = self.root.rooted.lstat(path).map_err(SourceError::io("read", on_disk))?;
-        meta.ok_or_else(|| SourceError::Changed { path: text(path).into_owned() })
     }
 
     /// One record: its kind, and each field with its length in front, so that no two lists of

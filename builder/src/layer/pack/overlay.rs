@@ -4,7 +4,7 @@ use std::{ffi::CString, fs, path::Path};
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use super::{lines, options, packed};
+use super::{PackOptions, lines, options, packed};
 use crate::layer::{UnpackOptions, unpack};
 
 struct Overlay<'a>(&'a Path);
@@ -49,7 +49,9 @@ fn what_a_step_does_in_an_overlay_is_what_the_layer_says() {
     fs::remove_dir_all(merged.join("etc/old")).unwrap();
     fs::create_dir(merged.join("etc/old")).unwrap();
     fs::write(merged.join("etc/old/new"), "new").unwrap();
-    let archive = packed(&root.path().join("upper"), options());
+    let lower = root.path().join("lower");
+    let options = PackOptions { below: Some(&lower), ..options() };
+    let archive = packed(&root.path().join("upper"), options);
     let names: Vec<String> = lines(&archive)
         .iter()
         .map(|line| line.split(' ').skip(4).collect::<Vec<_>>().join(" "))
@@ -61,7 +63,7 @@ fn what_a_step_does_in_an_overlay_is_what_the_layer_says() {
             "etc/hosts upper",
             "etc/.wh.motd ",
             "etc/old/ ",
-            "etc/old/.wh..wh..opq ",
+            "etc/old/.wh.deep ",
             "etc/old/new new",
             ".wh.gone ",
         ]

@@ -11,9 +11,9 @@ use std::{
 use super::*;
 use crate::layer::{archive::Archive, tree, unpack};
 
-fn options() -> PackOptions {
+fn options() -> PackOptions<'static> {
     let shift = rustix::process::geteuid().as_raw();
-    PackOptions { shift, epoch: 1_000, base: false }
+    PackOptions { shift, epoch: 1_000, below: None }
 }
 
 fn packed(root: &Path, options: PackOptions) -> Vec<u8> {
@@ -92,7 +92,6 @@ fn unpack_then_pack_gives_the_same_bytes() {
     let first = tempfile::tempdir().unwrap();
     std_fs::create_dir_all(first.path().join("d".repeat(120)).join("é")).unwrap();
     std_fs::write(first.path().join("d".repeat(120)).join("é/x"), "x").unwrap();
-    xattr::set(first.path().join("d".repeat(120)), "user.note", b"1\n2").unwrap();
     let bytes = packed(first.path(), options());
     let second = tempfile::tempdir().unwrap();
     let unpacking = unpack::UnpackOptions { shift: options().shift, ..Default::default() };
@@ -123,25 +122,75 @@ fn overlay_marks_become_whiteouts_unless_there_is_nothing_below() {
     xattr::set(at("d"), "user.overlay.opaque", b"y").unwrap();
     xattr::set(at("e"), "user.overlay.opaque", b"x").unwrap();
     xattr::set(at("e"), "user.overlay.origin", b"\0").unwrap();
+    std_fs::write(at("d/kept"), "new").unwrap();
     std_fs::write(at("e/modern"), "").unwrap();
     xattr::set(at("e/modern"), "user.overlay.whiteout", b"y").unwrap();
     let device = FileType::CharacterDevice;
-    fs::mknodat(fs::CWD, at("gone"), device, Mode::empty(), 0).unwrap();
+    for name in ["gone", "never-there"] {
+        fs::mknodat(fs::CWD, at(name), device, Mode::empty(), 0).unwrap();
+    }
+    std_fs::set_permissions(at("d/kept"), std_fs::Permissions::from_mode(0o644)).unwrap();
+    let below = tempfile::tempdir().unwrap();
+    for path in ["d/kept", "d/sub/deep", "d/x", "e/modern", "gone"] {
+        let path = below.path().join(path);
+        std_fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std_fs::write(path, "old").unwrap();
+    }
+    let mode = std_fs::Permissions::from_mode(0o755);
+    std_fs::set_permissions(below.path().join("e"), mode).unwrap();
     assert_eq!(
-        lines(&packed(root.path(), options())),
+        lines(&packed(root.path(), PackOptions { below: Some(below.path()), ..options() })),
         [
             "Directory 755 0:0 1000 d/ ",
-            "File 0 0:0 1000 d/.wh..wh..opq ",
+            "File 644 0:0 1000 d/kept new",
+            "File 0 0:0 1000 d/.wh.sub ",
+            "File 0 0:0 1000 d/.wh.x ",
             "Directory 755 0:0 1000 e/ ",
             "File 0 0:0 1000 e/.wh.modern ",
             "File 0 0:0 1000 .wh.gone ",
         ]
     );
-    let base = PackOptions { base: true, ..options() };
     assert_eq!(
-        lines(&packed(root.path(), base)),
-        ["Directory 755 0:0 1000 d/ ", "Directory 755 0:0 1000 e/ "]
+        lines(&packed(root.path(), options())),
+        [
+            "Directory 755 0:0 1000 d/ ",
+            "File 644 0:0 1000 d/kept new",
+            "Directory 755 0:0 1000 e/ "
+        ]
     );
+}
+
+#[test]
+fn what_says_nothing_new_is_left_out() {
+    let (root, below) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(500);
+    for dir in [root.path(), below.path()] {
+        std_fs::create_dir_all(dir.join("d/same")).unwrap();
+        for name in ["same", "mode", "time", "content", "link"] {
+            std_fs::write(dir.join("d").join(name), "text").unwrap_or_default();
+        }
+        for name in ["mode", "time", "content", "link"] {
+            let file = std_fs::File::open(dir.join("d").join(name)).unwrap();
+            file.set_times(std_fs::FileTimes::new().set_modified(time)).unwrap();
+        }
+    }
+    let at = |path: &str| root.path().join(path);
+    let set_time = |path: &str, time| {
+        let times = std_fs::FileTimes::new().set_modified(time);
+        std_fs::File::open(at(path)).unwrap().set_times(times).unwrap();
+    };
+    std_fs::set_permissions(at("d/mode"), std_fs::Permissions::from_mode(0o700)).unwrap();
+    set_time("d/time", time + std::time::Duration::from_secs(1));
+    std_fs::write(at("d/content"), "TEXT").unwrap();
+    set_time("d/content", time);
+    let options = PackOptions { below: Some(below.path()), ..options() };
+    let names = |bytes: &[u8]| {
+        let name = |line: &String| line.split(' ').nth(4).unwrap().to_owned();
+        lines(bytes).iter().map(name).collect::<Vec<_>>()
+    };
+    let expected = ["d/", "d/content", "d/mode", "d/time"];
+    assert_eq!(names(&packed(root.path(), options)), expected);
+    assert_eq!(names(&packed(below.path(), options)), Vec::<String>::new());
 }
 
 #[test]
@@ -210,7 +259,7 @@ fn a_debian_base_survives_the_round_trip() {
     let done = unpack::unpack(&base[..], root.path(), unpacking).unwrap();
     eprintln!("unpacked {done:?} in {:?}", started.elapsed());
     let started = std::time::Instant::now();
-    let packing = PackOptions { shift, epoch: i64::MAX, base: true };
+    let packing = PackOptions { shift, epoch: i64::MAX, below: None };
     let again = packed(root.path(), packing);
     eprintln!("packed {} bytes in {:?}", again.len(), started.elapsed());
     let tree = |bytes: &[u8]| {

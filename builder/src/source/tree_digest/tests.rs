@@ -103,7 +103,7 @@ fn a_cached_digest_is_the_same_and_reads_nothing() {
     let meta = root.rooted.lstat(path).unwrap().unwrap();
     let selection = Selection { sources: vec!["README".into()], ..Selection::default() };
     // A cache that claims other contents shows that the file is not read.
-    let settled = Meta { ctime: (1, 0), mtime: (1, 0), ..meta };
+    let settled = crate::source::rooted::Meta { ctime: (1, 0), mtime: (1, 0), ..meta };
     let mut cache = StatCache::default();
     cache.put(path, &settled, Digest::of(b"other"));
     assert_eq!(cache.get(path, &settled), Some(Digest::of(b"other")));
