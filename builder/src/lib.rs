@@ -18,6 +18,7 @@
 //! - [`egress`]: the network of a step: DNS, HTTP and TLS by the allowlist, and the record
 //! - [`ssh`]: an SSH agent for steps that lists and signs
 //! - [`fetch`]: what the builder fetches itself: files over HTTP, repositories by git
+//! - [`emulation`]: programs for other processors
 //! - [`executor`]: a process of a step: OCI spec, seccomp, task
 //! - [`solver`]: the engine: schedule, cache keys, cache, events, record
 //! - [`harden`]: rules on the exported stage, the rewrite of layers, the report
@@ -35,6 +36,7 @@ pub mod build;
 pub mod content;
 pub mod dockerfile;
 pub mod egress;
+pub mod emulation;
 pub mod executor;
 pub mod export;
 pub mod fetch;

@@ -11,9 +11,15 @@ use touchmark_attest::{
     trust::Trust,
     verify::{self, Role},
 };
+use touchmark_builder::{
+    attestations::find::Found,
+    oci::{descriptor::Descriptor, manifest::Index, media_type, platform::Platform},
+    registry::platform_choice::select_platform,
+};
 
 use crate::{
-    config::Config, error::CliError, image, policy_file, runtime, signing_key, ui::printer::Printer,
+    config::Config, error::CliError, image, index, policy_file, runtime, signing_key,
+    ui::printer::Printer,
 };
 
 /// Which image, and whom to trust.
@@ -28,6 +34,10 @@ pub(crate) struct StatementArgs {
     /// Policy file, for its registries
     #[arg(long, value_name = "PATH")]
     policy: Option<PathBuf>,
+    /// Of an image index: the statement about this platform's image [default: the one about the index,
+    /// else about this machine's platform]
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<String>,
 }
 
 /// Prints the newest statement of this role that counts.
@@ -41,17 +51,22 @@ pub(crate) fn print(
     let place = image::place(&args.image, &policy.policy.registries, &config)?;
     let keys = args.key.iter().map(|path| signing_key::load_public(path));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    let trust = (!keys.is_empty()).then(|| Trust::in_keys(keys));
     let found = runtime::block_on(place.find())?.map_err(|error| image::not_found(&error))?;
-    let digest: ImageDigest = found
-        .image
-        .digest
-        .to_string()
-        .parse()
-        .map_err(|error| CliError::failed(format!("{error}")))?;
-    let statement = match keys.is_empty() {
-        true => unverified(&found.evidence, role),
-        false => verified(&found.evidence, role, &digest, &Trust::in_keys(keys)),
+    let mut statement = match args.platform {
+        Some(_) => None,
+        None => statement(&found, role, trust.as_ref())?,
     };
+    if statement.is_none() && media_type::is_index(&found.image.media_type) {
+        let (platform, entry) = entry(args, &found)?;
+        let found = runtime::block_on(place.find_manifest(&entry))?;
+        let found = found.map_err(|error| image::not_found(&error))?;
+        statement = self::statement(&found, role, trust.as_ref())?;
+        if statement.is_some() && args.platform.is_none() {
+            let role = role.name();
+            printer.talk(&format!("of an index: the {role} of its image for {platform}"));
+        }
+    }
     let Some(statement) = statement else {
         let checked = if args.key.is_empty() { "" } else { "verified " };
         return Err(CliError::failed(format!("{} has no {checked}{}", args.image, role.name()))
@@ -63,6 +78,41 @@ pub(crate) fn print(
     }
     printer.data(statement.predicate_json())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The platform that was asked for, else this machine's, and its entry in the index.
+fn entry(args: &StatementArgs, found: &Found) -> Result<(Platform, Descriptor), CliError> {
+    let host = Platform::host();
+    let wanted = match &args.platform {
+        Some(text) => Platform::specified(text, &host).ok_or_else(|| {
+            CliError::usage(format!("--platform: '{text}' is not a platform"))
+                .hint("write os/architecture, such as linux/amd64 or linux/arm64")
+        })?,
+        None => host,
+    };
+    let index = Index::new(index::entries(found));
+    let entry = select_platform(&index, &wanted).map_err(|error| {
+        CliError::failed(format!("{} has {error}", args.image))
+            .hint("choose one of these with --platform")
+    })?;
+    Ok((wanted, entry))
+}
+
+fn statement(
+    found: &Found,
+    role: Role,
+    trust: Option<&Trust>,
+) -> Result<Option<Statement>, CliError> {
+    let digest: ImageDigest = found
+        .image
+        .digest
+        .to_string()
+        .parse()
+        .map_err(|error| CliError::failed(format!("{error}")))?;
+    Ok(match trust {
+        None => unverified(&found.evidence, role),
+        Some(trust) => verified(&found.evidence, role, &digest, trust),
+    })
 }
 
 fn verified(

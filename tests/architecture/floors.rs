@@ -17,7 +17,7 @@ pub(crate) const BUILDER: &[Floor] = &[
     Floor { name: "graph", rooms: &["graph", "lint"] },
     Floor { name: "bytes", rooms: &["content", "layer"] },
     Floor { name: "edges", rooms: &["registry", "worker", "snapshot"] },
-    Floor { name: "work", rooms: &["source", "egress", "fetch", "ssh", "executor"] },
+    Floor { name: "work", rooms: &["source", "egress", "fetch", "ssh", "emulation", "executor"] },
     Floor { name: "engine", rooms: &["solver"] },
     Floor { name: "product", rooms: &["harden", "sbom", "image", "export"] },
     Floor { name: "roof", rooms: &["provenance", "attestations", "base_trust", "build"] },

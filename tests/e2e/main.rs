@@ -21,6 +21,7 @@ mod crash;
 mod isolation;
 mod mounts;
 mod network;
+mod platforms;
 mod provenance;
 mod reproducible;
 mod scene;

@@ -10,6 +10,15 @@ use crate::client::Client;
 /// Media type of an image manifest.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
+/// Media type of an image index.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// Pushes an index of these entries.
+pub fn push_index(registry: &Client, repository: &str, tag: &str, entries: &[Value]) -> String {
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries});
+    registry.put_manifest(repository, tag, INDEX, index.to_string().as_bytes())
+}
+
 /// An image to push: tars of its layers and the container part of its configuration.
 pub struct Image {
     /// Uncompressed tars, lowest first.
@@ -37,6 +46,29 @@ impl Image {
         registry.put_blob(repository, &config);
         let manifest = manifest(&config, &descriptors);
         registry.put_manifest(repository, tag, MANIFEST, manifest.to_string().as_bytes())
+    }
+
+    /// Pushes the image as one for `architecture[/variant]`, and returns its entry in an index.
+    pub fn push_for(&self, registry: &Client, repository: &str, platform: &str) -> Value {
+        let (architecture, variant) = platform.split_once('/').unwrap_or((platform, ""));
+        let mut config: Value = serde_json::from_slice(&self.config_bytes()).expect("own JSON");
+        let mut entry = json!({"architecture": architecture, "os": "linux"});
+        for place in [&mut config, &mut entry] {
+            place["architecture"] = architecture.into();
+            if !variant.is_empty() {
+                place["variant"] = variant.into();
+            }
+        }
+        let blobs: Vec<Vec<u8>> = self.layers.iter().map(|tar| gzip(tar)).collect();
+        let descriptors: Vec<Value> = blobs.iter().map(|blob| layer_descriptor(blob)).collect();
+        let config = config.to_string().into_bytes();
+        for blob in blobs.iter().chain([&config]) {
+            registry.put_blob(repository, blob);
+        }
+        let manifest = manifest(&config, &descriptors).to_string();
+        let digest = crate::digest(manifest.as_bytes());
+        registry.put_manifest(repository, &digest, MANIFEST, manifest.as_bytes());
+        json!({"mediaType": MANIFEST, "digest": digest, "size": manifest.len(), "platform": entry})
     }
 
     /// The configuration document.

@@ -6,11 +6,12 @@ use crate::{
     content::error::ContentError,
     dockerfile::Span,
     egress::{EgressError, Refusal},
+    emulation::Unrunnable,
     executor::ExecError,
     fetch::FetchError,
     graph::Origin,
     layer::{pack::PackError, unpack::UnpackError},
-    oci::{digest::Digest, platform::Platform, reference::Reference},
+    oci::{digest::Digest, reference::Reference},
     registry::error::RegistryError,
     snapshot::{MountError, SnapshotError},
     source::error::SourceError,
@@ -56,15 +57,9 @@ pub enum SolveError {
         /// What to do instead.
         help: &'static str,
     },
-    /// A RUN step for a processor that this machine is not, and nothing stands in for it.
-    #[error(
-        "this step runs programs for {0}, and this machine is {machine} without an emulator for it\n\
-         help: install one: apt-get install qemu-user-static\n\
-         help: or cross-compile: FROM --platform=$BUILDPLATFORM for the stage that runs programs, and \
-         COPY --from it into a stage without RUN",
-        machine = Platform::host()
-    )]
-    NoEmulator(Platform),
+    /// See [`Unrunnable`].
+    #[error(transparent)]
+    Unrunnable(#[from] Unrunnable),
     /// A secret that the Dockerfile requires was not given.
     #[error("the secret '{0}' was not given\nhelp: give it: --secret id={0},src=FILE")]
     NoSecret(String),

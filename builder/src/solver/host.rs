@@ -6,6 +6,7 @@ use super::chain::Chains;
 use crate::{
     content::{records::Records, store::ContentStore},
     egress::Egress,
+    emulation::Emulation,
     executor::Executor,
     fetch::Fetcher,
     registry::client::RegistryClient,
@@ -22,6 +23,8 @@ pub struct Host {
     pub chains: Arc<Chains>,
     /// Results of earlier steps and other things that are dear to make, by key.
     pub cache: Records,
+    /// Programs for other processors.
+    pub emulation: Arc<Emulation>,
     /// Fetches what ADD and named contexts name.
     pub fetcher: Arc<Fetcher>,
     /// Runs processes.

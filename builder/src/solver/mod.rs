@@ -1,14 +1,15 @@
 //! The engine: executes a build graph, in parallel as far as its edges allow, and answers from the cache
-//! what it can. `key` (what enters a cache key) ← `step_result` ← `pack`, `layer_blobs` (layers in each
-//! compression) ← `chain` (stacks of layers) ← `mounts` (what RUN gets beside its root; `cache_mount` is
-//! what outlives a build, `lent` what does not outlive the step) ← `run`, `copy`, `add`, `named` (one kind
-//! of step each; `remote_files` is what an address leads to) ← `schedule`; `event` tells, `record` is what
-//! comes out, `host` what a build
+//! what it can. `key` (what enters a cache key) ← `step_result` ← `claims` (the same step is done once) ←
+//! `pack`, `layer_blobs` (layers in each compression) ← `chain` (stacks of layers) ← `mounts` (what RUN gets
+//! beside its root; `cache_mount` is what outlives a build, `lent` what does not outlive the step) ← `run`,
+//! `copy`, `add`, `named` (one kind of step each; `remote_files` is what an address leads to) ← `processors`
+//! (who runs the steps' programs) ← `schedule`; `event` tells, `record` is what comes out, `host` what a build
 //! works with.
 
 mod add;
 mod cache_mount;
 pub mod chain;
+mod claims;
 mod copy;
 pub mod error;
 pub mod event;
@@ -20,6 +21,7 @@ mod mounts;
 mod named;
 mod pack;
 mod permit;
+mod processors;
 pub mod record;
 mod remote_files;
 mod run;

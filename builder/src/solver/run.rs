@@ -23,7 +23,7 @@ use crate::{
     egress::{StepOrigin, StepTraffic},
     executor::{ExecRequest, ExtraMount, MountSource, OutputSink, ResolvedUser, StepNetns, Stream},
     graph::{InlineFile, NetworkMode, Origin, RunOp, Security},
-    oci::{digest::Digest, platform::Platform},
+    oci::digest::Digest,
     source::passwd,
 };
 
@@ -39,6 +39,7 @@ struct RunKey<'a> {
     settings: &'a StepSettings,
     files: Vec<(&'a str, Digest)>,
     mounts: Vec<MountKey<'a>>,
+    platform: String,
 }
 
 pub(super) async fn solve(
@@ -66,6 +67,7 @@ pub(super) async fn solve(
             .map(|file| (&*file.name, Digest::of(file.contents.as_bytes())))
             .collect(),
         mounts: mounts::keys(solver, &mounts).await?,
+        platform: op.platform.to_string(),
     };
     let key = key("run", &parent.layers, epoch, &key_inputs)?;
     if let Some(hit) = solver.cached(&key, &parent.layers).await? {
@@ -96,9 +98,6 @@ pub(super) async fn solve(
 
 /// Names what this build's steps may not do, and what no step can.
 pub(super) fn refuse(op: &RunOp, allow: Entitlements) -> Result<(), SolveError> {
-    if !Platform::host().accepts(&op.platform) {
-        return Err(SolveError::NoEmulator(op.platform.clone()));
-    }
     if op.network == NetworkMode::Host && !allow.network_host {
         return Err(SolveError::Forbidden {
             what: "RUN --network=host",

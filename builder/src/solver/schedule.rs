@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     add,
     chain::{Active, Commit},
+    claims::{Claims, Held},
     copy,
     error::SolveError,
     event::{Event, Observer},
@@ -84,6 +85,9 @@ pub struct Solver {
     /// The instruction that names each base image.
     images: Arc<HashMap<Reference, Origin>>,
     slots: Arc<Semaphore>,
+    claims: Arc<Claims>,
+    /// What the step that this value was made for has claimed.
+    held: Arc<Held>,
 }
 
 type Pending = Shared<BoxFuture<'static, Result<VertexResult, Arc<SolveError>>>>;
@@ -101,9 +105,19 @@ impl Solver {
         let slots = Arc::new(Semaphore::new(host.jobs.max(1)));
         let stat_cache = Arc::new(Mutex::new(StatCache::load(&host.stat_cache)));
         let options = Arc::new(options);
-        let images = Arc::default();
-        let named = Arc::default();
-        Self { host, options, context, observer, stat_cache, cancel, named, images, slots }
+        Self {
+            host,
+            options,
+            context,
+            observer,
+            stat_cache,
+            cancel,
+            named: Arc::default(),
+            images: Arc::default(),
+            slots,
+            claims: Arc::default(),
+            held: Arc::default(),
+        }
     }
 
     /// Executes what the targets of all graphs need, each operation once. The first failure cancels the
@@ -118,6 +132,7 @@ impl Solver {
     ) -> Result<Solution, Arc<SolveError>> {
         let merged = merge(graphs);
         self.refuse(&merged.vertices)?;
+        self.emulate(&merged.vertices).await?;
         let started = OffsetDateTime::now_utc();
         let exported = exported(graphs, &merged);
         let solver = Self { images: Arc::new(image_lines(&merged.vertices)), ..self.clone() };
@@ -193,13 +208,20 @@ impl Solver {
         work.await.map_err(SolveError::from).and_then(|found| found).map_err(Arc::new)
     }
 
-    /// The cached result of a step, if there is one that this build may use: its layer is at hand and the
-    /// policy of today allows what it fetched.
+    /// The result of a step, if another step of this build made it, or else an earlier build whose result
+    /// this one may use: its layer is at hand and the policy of today allows what it fetched. Where there
+    /// is none, the step has claimed its key and runs: whoever has the same key waits for it.
     pub(super) async fn cached(
         &self,
         key: &Digest,
         parent: &[Digest],
     ) -> Result<Option<VertexResult>, SolveError> {
+        self.held.hold(None);
+        let claim = self.claims.claim(key).await;
+        if let Some(result) = claim.as_ref() {
+            return Ok(Some(VertexResult::on(parent, result.clone(), true)));
+        }
+        self.held.hold(Some((*key, claim)));
         if self.options.no_cache {
             return Ok(None);
         }
@@ -230,6 +252,7 @@ impl Solver {
 
     /// Stores a step's result for later builds.
     pub(super) fn remember(&self, key: &Digest, result: &StepResult) -> Result<(), SolveError> {
+        self.held.fulfil(key, result);
         self.host.cache.put(key, result).map_err(SolveError::store(self.host.cache.dir()))
     }
 
@@ -258,6 +281,8 @@ impl Solver {
         exported: bool,
     ) -> Result<VertexResult, Arc<SolveError>> {
         let _slot = self.slots.acquire().await.map_err(|_| SolveError::Cancelled)?;
+        // What it claims is given back with it, however the step ends.
+        let solver = &Self { held: Arc::default(), ..self.clone() };
         if self.cancel.is_cancelled() {
             return Err(Arc::new(SolveError::Cancelled));
         }
@@ -266,16 +291,16 @@ impl Solver {
         let outcome = match &vertex.op {
             Op::Scratch => return Ok(VertexResult::scratch()),
             Op::Image(op) => Err(SolveError::Unresolved(op.reference.clone())),
-            Op::Named(op) => named::solve(self, op, origin, exported).await,
-            Op::Run(op) => run::solve(self, op, origin, inputs, exported).await,
+            Op::Named(op) => named::solve(solver, op, origin, exported).await,
+            Op::Run(op) => run::solve(solver, op, origin, inputs, exported).await,
             Op::Copy(op) if !op.remote.is_empty() => {
-                add::solve(self, op, origin, parent(inputs)?, inputs.get(1), exported).await
+                add::solve(solver, op, origin, parent(inputs)?, inputs.get(1), exported).await
             }
             Op::Copy(op) => {
-                copy::solve(self, op, origin, parent(inputs)?, inputs.get(1), exported).await
+                copy::solve(solver, op, origin, parent(inputs)?, inputs.get(1), exported).await
             }
             Op::Mkdir(op) => {
-                copy::make_directory(self, op, origin, parent(inputs)?, exported).await
+                copy::make_directory(solver, op, origin, parent(inputs)?, exported).await
             }
         };
         match &outcome {

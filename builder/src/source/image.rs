@@ -209,7 +209,14 @@ async fn resolve(
     let BaseImage { reference, platform, .. } = image;
     let malformed =
         |reason: String| ImageSourceError::Malformed { reference: reference.clone(), reason };
-    let chosen = registry.resolve_platform(&reference.at(top), platform).await?;
+    let chosen = registry.resolve_platform(&reference.at(top), platform).await;
+    let chosen = chosen.map_err(|error| match error {
+        // The user's own name for it says more than the digest.
+        RegistryError::NoPlatform { fault, .. } => {
+            RegistryError::NoPlatform { image: reference.to_string(), fault }
+        }
+        error => error,
+    })?;
     let manifest = chosen
         .manifest()
         .cloned()

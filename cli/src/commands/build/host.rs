@@ -9,6 +9,7 @@ use std::{
 use touchmark_builder::{
     content::{records::Records, store::ContentStore},
     egress::Egress,
+    emulation::Emulation,
     executor::Executor,
     oci::digest::Digest,
     snapshot::Snapshots,
@@ -61,6 +62,7 @@ pub(super) async fn open(
         registry,
         chains: Arc::new(chains),
         cache: Records::open(&data.join("records")).map_err(|error| fault(&error))?,
+        emulation: Arc::new(Emulation::new(&scratch, config.search_path.clone())),
         fetcher: Arc::new(fetcher(&plan.policy.network, content.clone(), workspace, config)),
         content,
         executor: Arc::new(executor),
