@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
     commands::{
         build::{self, arguments::BuildArgs},
+        cache::{self, CacheArgs},
+        completion::{self, CompletionArgs},
         key::{self, KeyArgs},
         provenance::{self, ProvenanceArgs},
         sbom::{self, SbomArgs},
@@ -40,8 +42,12 @@ pub(crate) enum Command {
     Provenance(ProvenanceArgs),
     /// Make signing keys
     Key(KeyArgs),
+    /// Show, export and import what outlives a build
+    Cache(CacheArgs),
     /// Start, stop or show the rootless worker
     Worker(WorkerArgs),
+    /// Print a script that completes commands and flags
+    Completion(CompletionArgs),
 }
 
 impl Command {
@@ -53,7 +59,9 @@ impl Command {
             Self::Sbom(args) => sbom::run(args, printer),
             Self::Provenance(args) => provenance::run(args, printer),
             Self::Key(args) => key::run(args, printer),
+            Self::Cache(args) => cache::run(args, printer),
             Self::Worker(args) => worker::run(args, printer),
+            Self::Completion(args) => completion::run(args, Arguments::command(), printer),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The way into the worker: what needs it is run again inside of its namespaces, as root of a user
 //! namespace in which no step's root is the user.
 
-use std::{env, ffi::OsString, fs};
+use std::fs;
 
 use touchmark_builder::worker::{
     Worker, WorkerConfig, WorkerError, WorkerUser, config::runtime_dir, enter,
@@ -10,6 +10,7 @@ use touchmark_builder::worker::{
 use crate::{
     config::{self, Config},
     error::CliError,
+    invocation,
 };
 
 /// Where the worker is and for whom.
@@ -42,8 +43,7 @@ pub(crate) fn join(config: &WorkerConfig) -> Result<Worker, CliError> {
         return Ok(worker);
     }
     let worker = Worker::ensure(config).map_err(environment)?;
-    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    match enter::enter(&worker, &arguments) {
+    match enter::enter(&worker, &invocation::arguments()) {
         Err(error) => Err(environment(error)),
         Ok(never) => match never {},
     }

@@ -13,7 +13,12 @@ const COMMANDS: &[&[&str]] = &[
     &["key"],
     &["key", "generate"],
     &["key", "public"],
+    &["cache"],
+    &["cache", "du"],
+    &["cache", "export"],
+    &["cache", "import"],
     &["worker"],
+    &["completion"],
 ];
 
 #[test]

@@ -16,7 +16,9 @@ use super::{
     stubs::Stubs,
     task::{Task, TaskRequest},
 };
-use crate::worker::{Connection, ProcessIdentity, Worker, connection::BUILDER_LABEL};
+use crate::worker::{
+    Connection, ProcessIdentity, Worker, connection::BUILDER_LABEL, sweep::remove_containers,
+};
 
 /// The length of mount options from which on the root file system is mounted here instead of by the shim:
 /// the kernel takes a page, and not every shim shortens paths.
@@ -49,6 +51,16 @@ impl Executor {
         Self { worker, connection, builder }
     }
 
+    /// Ends the steps of builds that are not alive any more. Who takes over what such a build held does this
+    /// first: the kernel frees its locks before anyone ends its steps.
+    ///
+    /// # Errors
+    /// When containerd does not answer.
+    pub async fn end_orphans(&self) -> Result<(), ExecError> {
+        remove_containers(&self.connection).await?;
+        Ok(())
+    }
+
     /// Runs a step and waits for its end. Output is passed on as it comes, all of it before this returns.
     /// Afterwards, however it ended, no process, mount or file of the step is left; the changes are in the
     /// upper directory of `request.rootfs`, without the empty mount points that the OCI runtime made.
@@ -67,13 +79,13 @@ impl Executor {
         let mut dir = StepDir::make(&self.builder, &request.id)?;
         let mut extra = mounts::name_files(request, &dir)?;
         extra.extend(mounts::extra(request, &mut dir, &self.worker)?);
-        let spec = spec(request, extra)?;
-        let targets = spec.mounts().iter().flatten().map(|mount| mount.destination().as_path());
-        // These stay in the layer of a bare image, as they do with BuildKit.
-        let usual = ["/dev", "/proc", "/sys"];
-        let targets: Vec<&Path> =
-            targets.filter(|target| !usual.iter().any(|dir| target.starts_with(dir))).collect();
+        // `/dev`, `/proc` and `/sys` stay in the layer of a bare image, as they do with BuildKit; there also
+        // `/dev` goes where something else is mounted in it, or the size of `/dev/shm` is asked for.
+        let own: Vec<_> = extra.iter().map(|mount| mount.destination().clone()).collect();
+        let shm = request.shm_size.map(|_| Path::new("/dev/shm"));
+        let targets: Vec<_> = own.iter().map(PathBuf::as_path).chain(shm).collect();
         let stubs = Stubs::before(&request.rootfs, &targets, &dir.subdirectory("view")?)?;
+        let spec = spec(request, extra)?;
         let result = self.run_in(&dir, &spec, request, output, cancel).await;
         stubs.remove();
         result

@@ -82,11 +82,12 @@ fn environment(request: &ExecRequest) -> Vec<String> {
     env
 }
 
+/// As in BuildKit, the group stands among the further groups too.
 fn user(request: &ExecRequest) -> User {
+    let mut groups = vec![request.user.gid];
+    groups.extend(request.user.groups.iter().filter(|group| **group != request.user.gid));
     let mut user = User::default();
-    user.set_uid(request.user.uid)
-        .set_gid(request.user.gid)
-        .set_additional_gids(Some(request.user.groups.clone()));
+    user.set_uid(request.user.uid).set_gid(request.user.gid).set_additional_gids(Some(groups));
     user
 }
 

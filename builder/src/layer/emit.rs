@@ -66,7 +66,8 @@ const MAX_SMALL: u64 = 0o777_7777;
 /// The largest number that fits eleven octal digits.
 const MAX_LARGE: u64 = 0o777_7777_7777;
 
-fn headers(member: &Member) -> io::Result<Vec<u8>> {
+/// The blocks that stand before a member's content.
+pub(crate) fn headers(member: &Member) -> io::Result<Vec<u8>> {
     let mut path = member.path.clone();
     if member.kind == Kind::Directory && !path.ends_with(b"/") {
         path.push(b'/');

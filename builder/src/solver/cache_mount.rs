@@ -2,18 +2,18 @@
 //! different, and are locked by the kernel, so that a killed build leaves none of them locked.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, FileTimes, Permissions},
     io,
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use rustix::{
     fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with},
     io::Errno,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::error::SolveError;
@@ -23,18 +23,26 @@ use crate::{graph::Sharing, oci::digest::Digest, snapshot::OWNER_SHIFT};
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What makes a cache directory another one. As in BuildKit, the owner and mode of a new directory do.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct CacheName<'a> {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheName {
     /// `id`, or the target.
-    pub(super) id: &'a str,
+    pub id: String,
     /// Permission bits of a new one.
-    pub(super) mode: u32,
+    pub mode: u32,
     /// Owner of a new one, as the step sees it.
-    pub(super) uid: u32,
+    pub uid: u32,
     /// Group of a new one.
-    pub(super) gid: u32,
+    pub gid: u32,
     /// The layers that a new one begins with, and the path in them.
-    pub(super) seed: Option<(&'a [Digest], &'a str)>,
+    pub seed: Option<(Vec<Digest>, String)>,
+}
+
+impl CacheName {
+    /// The name of its files: of its directory, with `.lock` and `.json` of what stands beside it.
+    pub(super) fn stem(&self) -> Result<String, SolveError> {
+        Ok(Digest::of(&serde_json::to_vec(self)?).hex())
+    }
 }
 
 /// A cache directory that a step may use as long as this value lives.
@@ -46,36 +54,68 @@ pub(super) struct CacheDir {
 }
 
 impl CacheDir {
-    /// Locks the directory below `root`; waits for it when `sharing` says so.
+    /// Locks the directory below `root`; waits for it when `sharing` says so, after it said so to `busy`.
     ///
     /// # Errors
     /// When the build is cancelled while it waits, or the lock file cannot be made.
     pub(super) async fn lock(
         root: &Path,
-        name: &CacheName<'_>,
+        name: &CacheName,
         sharing: Sharing,
         cancel: &CancellationToken,
+        busy: impl Fn(&str),
     ) -> Result<Self, SolveError> {
-        let stem = Digest::of(&serde_json::to_vec(name)?).hex();
+        let stem = name.stem()?;
         let operation = match sharing {
             Sharing::Shared => FlockOperation::NonBlockingLockShared,
             Sharing::Locked | Sharing::Private => FlockOperation::NonBlockingLockExclusive,
         };
-        let mut number = 0;
+        let (mut number, mut told) = (0, false);
         loop {
             let stem = if number == 0 { stem.clone() } else { format!("{stem}-{number}") };
             let lock = root.join(format!("{stem}.lock"));
             let file = open_lock(&lock).map_err(SolveError::store(&lock))?;
             match flock(&file, operation) {
-                Ok(()) => return Ok(Self { path: root.join(stem), lock: file }),
+                Ok(()) => return Ok(Self::locked(root.join(stem), file)),
                 Err(Errno::WOULDBLOCK) if sharing == Sharing::Private => number += 1,
-                Err(Errno::WOULDBLOCK | Errno::INTR) => tokio::select! {
-                    () = cancel.cancelled() => return Err(SolveError::Cancelled),
-                    () = tokio::time::sleep(PATIENCE) => {}
-                },
+                Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                    if !std::mem::replace(&mut told, true) {
+                        busy(&name.id);
+                    }
+                    tokio::select! {
+                        () = cancel.cancelled() => return Err(SolveError::Cancelled),
+                        () = tokio::time::sleep(PATIENCE) => {}
+                    }
+                }
                 Err(errno) => return Err(SolveError::store(&lock)(errno.into())),
             }
         }
+    }
+
+    /// Locks the directory against every step, without waiting on a runtime.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made or locked.
+    pub(super) fn lock_alone(
+        root: &Path,
+        name: &CacheName,
+        busy: &dyn Fn(&str),
+    ) -> Result<Self, SolveError> {
+        let stem = name.stem()?;
+        let lock = root.join(format!("{stem}.lock"));
+        let file = open_lock(&lock).map_err(SolveError::store(&lock))?;
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            busy(&name.id);
+            flock(&file, FlockOperation::LockExclusive)
+                .map_err(|errno| SolveError::store(&lock)(errno.into()))?;
+        }
+        Ok(Self::locked(root.join(stem), file))
+    }
+
+    /// The time of the lock file tells when the cache was used last; it is in nothing that is built.
+    fn locked(path: PathBuf, lock: File) -> Self {
+        let _ = lock.set_times(FileTimes::new().set_modified(SystemTime::now()));
+        Self { path, lock }
     }
 
     /// Where it is on this machine.
@@ -90,7 +130,7 @@ impl CacheDir {
     /// What `fill` says, or when the directory cannot be made.
     pub(super) fn make(
         &self,
-        name: &CacheName<'_>,
+        name: &CacheName,
         fill: impl FnOnce(&Path) -> Result<(), SolveError>,
     ) -> Result<(), SolveError> {
         if self.path.is_dir() {
@@ -100,6 +140,7 @@ impl CacheDir {
         let fresh = tempfile::Builder::new().prefix("new-").tempdir_in(root);
         let fresh = fresh.map_err(SolveError::store(root))?;
         fill(fresh.path())?;
+        self.describe(name)?;
         let publish = || -> io::Result<()> {
             let id = |id: u32| Some(id.saturating_add(OWNER_SHIFT));
             chown(fresh.path(), id(name.uid), id(name.gid))?;
@@ -112,6 +153,20 @@ impl CacheDir {
         };
         publish().map_err(SolveError::store(&self.path))
     }
+
+    /// Writes its name beside it, for those who list caches.
+    pub(super) fn describe(&self, name: &CacheName) -> Result<(), SolveError> {
+        let path = self.path.with_extension("json");
+        let root = self.path.parent().unwrap_or(&self.path);
+        let json = serde_json::to_vec(name)?;
+        let write = || -> io::Result<()> {
+            let mut fresh = tempfile::NamedTempFile::new_in(root)?;
+            io::Write::write_all(&mut fresh, &json)?;
+            fresh.persist(&path)?;
+            Ok(())
+        };
+        write().map_err(SolveError::store(&path))
+    }
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {
@@ -122,62 +177,4 @@ fn open_lock(path: &Path) -> io::Result<File> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NAME: CacheName<'static> =
-        CacheName { id: "apt", mode: 0o755, uid: 0, gid: 0, seed: None };
-
-    async fn lock(root: &Path, sharing: Sharing) -> Option<CacheDir> {
-        let cancel = CancellationToken::new();
-        let wait = Duration::from_millis(200);
-        let locked = CacheDir::lock(root, &NAME, sharing, &cancel);
-        tokio::time::timeout(wait, locked).await.ok().map(Result::unwrap)
-    }
-
-    #[tokio::test]
-    async fn sharing_decides_who_waits() {
-        let root = tempfile::tempdir().unwrap();
-        let first = lock(root.path(), Sharing::Shared).await.unwrap();
-        let second = lock(root.path(), Sharing::Shared).await.unwrap();
-        assert_eq!(first.path(), second.path());
-        assert!(lock(root.path(), Sharing::Locked).await.is_none(), "it waits for the others");
-        let own = lock(root.path(), Sharing::Private).await.unwrap();
-        assert_ne!(own.path(), first.path(), "a busy cache is not waited for");
-        drop((first, second));
-        let alone = lock(root.path(), Sharing::Locked).await.unwrap();
-        assert!(lock(root.path(), Sharing::Shared).await.is_none());
-        drop(alone);
-        assert!(lock(root.path(), Sharing::Shared).await.is_some());
-    }
-
-    #[tokio::test]
-    async fn a_cancelled_build_does_not_wait() {
-        let root = tempfile::tempdir().unwrap();
-        let _held = lock(root.path(), Sharing::Locked).await.unwrap();
-        let cancel = CancellationToken::new();
-        cancel.cancel();
-        let refused = CacheDir::lock(root.path(), &NAME, Sharing::Locked, &cancel).await;
-        assert!(refused.unwrap_err().is_cancelled());
-    }
-
-    #[tokio::test]
-    async fn another_owner_or_seed_is_another_cache() {
-        let root = tempfile::tempdir().unwrap();
-        let cancel = CancellationToken::new();
-        let seed = [Digest::of(b"layer")];
-        let names = [
-            NAME,
-            CacheName { id: "npm", ..NAME },
-            CacheName { uid: 7, ..NAME },
-            CacheName { mode: 0o700, ..NAME },
-            CacheName { seed: Some((&seed, "/")), ..NAME },
-        ];
-        let mut found = Vec::new();
-        for name in &names {
-            let taken = CacheDir::lock(root.path(), name, Sharing::Shared, &cancel).await.unwrap();
-            assert!(!found.contains(&taken.path));
-            found.push(taken.path);
-        }
-    }
-}
+mod tests;

@@ -15,6 +15,8 @@ pub trait Observer: Send + Sync {
 pub enum Event<'a> {
     /// A step begins to run.
     Started(&'a Origin),
+    /// A step waits for the cache mount with this id, which another step or build holds.
+    Waiting(&'a Origin, &'a str),
     /// A step was answered from the cache.
     Cached(&'a Origin),
     /// A step wrote bytes; not cut at line ends.

@@ -1,13 +1,16 @@
 //! The engine: executes a build graph, in parallel as far as its edges allow, and answers from the cache
 //! what it can. `key` (what enters a cache key) ← `step_result` ← `claims` (the same step is done once) ←
 //! `pack`, `layer_blobs` (layers in each compression) ← `chain` (stacks of layers) ← `mounts` (what RUN gets
-//! beside its root; `cache_mount` is what outlives a build, `lent` what does not outlive the step) ← `run`,
+//! beside its root; `cache_mount` is what outlives a build, `cache_store` all of that at once and
+//! `cache_archive` as a file, `lent` what does not outlive the step) ← `run`,
 //! `copy`, `add`, `named` (one kind of step each; `remote_files` is what an address leads to) ← `processors`
 //! (who runs the steps' programs) ← `schedule`; `event` tells, `record` is what comes out, `host` what a build
 //! works with.
 
 mod add;
-mod cache_mount;
+pub mod cache_archive;
+pub mod cache_mount;
+pub mod cache_store;
 pub mod chain;
 mod claims;
 mod copy;

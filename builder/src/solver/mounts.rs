@@ -11,11 +11,12 @@ use super::{
     chain::{Active, Chains},
     copy::content,
     error::SolveError,
+    event::Event,
     lent,
 };
 use crate::{
     executor::{ExtraMount, MountSource},
-    graph::{CopyFrom, Mount, MountKind, RunOp, Sharing},
+    graph::{CopyFrom, Mount, MountKind, Origin, RunOp, Sharing},
     oci::digest::Digest,
     secret::Secret,
     snapshot::{self, OWNER_SHIFT},
@@ -131,9 +132,13 @@ impl StepMounts {
     ///
     /// # Errors
     /// When a source or a required secret is not there; nothing is kept then.
-    pub(super) async fn ready(solver: &Solver, mounts: &[Sourced<'_>]) -> Result<Self, SolveError> {
+    pub(super) async fn ready(
+        solver: &Solver,
+        origin: &Origin,
+        mounts: &[Sourced<'_>],
+    ) -> Result<Self, SolveError> {
         let mut ready = Self::default();
-        let mut prepared = ready.lock_caches(solver, mounts).await;
+        let mut prepared = ready.lock_caches(solver, origin, mounts).await;
         for (mount, from) in mounts {
             if prepared.is_ok() {
                 prepared = ready.add(solver, mount, *from).await;
@@ -159,9 +164,10 @@ impl StepMounts {
     async fn lock_caches(
         &mut self,
         solver: &Solver,
+        origin: &Origin,
         mounts: &[Sourced<'_>],
     ) -> Result<(), SolveError> {
-        let mut wanted: BTreeMap<CacheName<'_>, Sharing> = BTreeMap::new();
+        let mut wanted: BTreeMap<CacheName, Sharing> = BTreeMap::new();
         for (mount, from) in mounts {
             let MountKind::Cache { sharing, .. } = &mount.kind else { continue };
             let Some(name) = cache_name(mount, *from) else { continue };
@@ -172,7 +178,11 @@ impl StepMounts {
         }
         for (name, sharing) in &wanted {
             let root = &solver.host.cache_mounts;
-            let taken = CacheDir::lock(root, name, *sharing, &solver.cancel).await?;
+            let busy = |id: &str| solver.observer.event(Event::Waiting(origin, id));
+            let taken = CacheDir::lock(root, name, *sharing, &solver.cancel, busy).await?;
+            if *sharing != Sharing::Shared {
+                solver.host.executor.end_orphans().await?;
+            }
             fill(solver, &taken, name).await?;
             self.caches.insert(Digest::of(&serde_json::to_vec(name)?), taken);
         }
@@ -279,23 +289,23 @@ fn whole(source: &str) -> Selection {
     Selection { sources: vec![literal], ..Selection::default() }
 }
 
-fn cache_name<'a>(mount: &'a Mount, from: Option<&'a VertexResult>) -> Option<CacheName<'a>> {
+fn cache_name(mount: &Mount, from: Option<&VertexResult>) -> Option<CacheName> {
     let MountKind::Cache { id, source, mode, uid, gid, .. } = &mount.kind else { return None };
     Some(CacheName {
-        id,
+        id: id.clone(),
         mode: mode.unwrap_or(0o755),
         uid: uid.unwrap_or(0),
         gid: gid.unwrap_or(0),
-        seed: from.map(|from| (from.layers.as_slice(), source.as_str())),
+        seed: from.map(|from| (from.layers.clone(), source.clone())),
     })
 }
 
 /// Makes a cache directory that is not there yet.
-async fn fill(solver: &Solver, taken: &CacheDir, name: &CacheName<'_>) -> Result<(), SolveError> {
+async fn fill(solver: &Solver, taken: &CacheDir, name: &CacheName) -> Result<(), SolveError> {
     if taken.path().is_dir() {
         return Ok(());
     }
-    let seed = match name.seed {
+    let seed = match &name.seed {
         Some((layers, source)) => Some((solver.host.chains.view(layers).await?, source)),
         None => None,
     };

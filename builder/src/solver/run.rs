@@ -74,7 +74,7 @@ pub(super) async fn solve(
         return Ok(hit);
     }
     solver.observer.event(Event::Started(origin));
-    let mut mounted = StepMounts::ready(solver, &mounts).await?;
+    let mut mounted = StepMounts::ready(solver, origin, &mounts).await?;
     mounted.variable = lent::variable(op, &placed);
     let active = solver.host.chains.prepare(&parent.layers).await?;
     let ran = execute(solver, op, origin, &active, &parent.layers, &mut mounted).await;

@@ -28,6 +28,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(4);
 /// Where steps keep their pipes and generated files, inside the worker's private `/run`.
 pub(crate) const STEPS_DIR: &str = "/run/touchmark-steps";
 
+/// Shims keep their sockets in `/run/containerd`, whatever containerd's configuration says. Where the machine
+/// runs a containerd of its own, as with Docker, the worker's copy of `/run` holds a link to that one's
+/// directory, which is root's.
+const PRIVATE_RUN: &str = "rm -f /run/containerd && exec \"$@\"";
+
 /// A running worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
@@ -187,6 +192,7 @@ fn spawn(config: &WorkerConfig) -> Result<Child, WorkerError> {
         .arg(find("rootlesskit"))
         .args(["--net=host", "--copy-up=/etc", "--copy-up=/run", "--propagation=rslave"])
         .arg(format!("--state-dir={}", state.display()))
+        .args(["/bin/sh", "-c", PRIVATE_RUN, "sh"])
         .arg(find("containerd"))
         .arg("-c")
         .arg(&file)

@@ -75,7 +75,8 @@ async fn containers_on_record(connection: &Connection) -> Result<Vec<Container>,
     Ok(answer.into_inner().containers)
 }
 
-async fn remove_containers(connection: &Connection) -> Result<usize, ConnectionError> {
+/// The part of [`sweep`] that ends processes.
+pub(crate) async fn remove_containers(connection: &Connection) -> Result<usize, ConnectionError> {
     let all = containers_on_record(connection).await?.into_iter();
     let orphans = all.filter(|container| is_orphan(&container.labels));
     let removals = orphans.map(|container| remove_container(connection, container.id));

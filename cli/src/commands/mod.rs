@@ -1,6 +1,8 @@
 //! One file per subcommand: its arguments, whose comments are the help, and `run`.
 
 pub(crate) mod build;
+pub(crate) mod cache;
+pub(crate) mod completion;
 pub(crate) mod key;
 pub(crate) mod provenance;
 pub(crate) mod sbom;

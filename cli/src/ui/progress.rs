@@ -101,6 +101,11 @@ impl Observer for Plain {
             Event::Cached(origin) => {
                 self.line(&format!("{} CACHED {}", step_name(origin), harmless(&origin.text)));
             }
+            Event::Waiting(origin, id) => self.line(&format!(
+                "{} waiting for the cache '{}', which another step or build holds",
+                step_name(origin),
+                harmless(id)
+            )),
             Event::Output(origin, stream, bytes) => self.output(origin, stream, bytes),
             Event::Finished(origin, after) => {
                 self.flush(origin);

@@ -55,7 +55,7 @@ fn setuid_programs_work_and_capabilities_are_dockers() {
     assert_eq!(process["noNewPrivileges"], false);
     assert_eq!(process["capabilities"]["bounding"].as_array().unwrap().len(), 14);
     assert_eq!(process["capabilities"].get("ambient"), None);
-    assert_eq!(process["user"], json!({"uid": 5, "gid": 6, "additionalGids": [7]}));
+    assert_eq!(process["user"], json!({"uid": 5, "gid": 6, "additionalGids": [6, 7]}));
     assert_eq!(process["env"], json!(["A=b=c", format!("PATH={DEFAULT_PATH}")]));
     assert_eq!(process.get("rlimits"), None);
 }

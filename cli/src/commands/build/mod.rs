@@ -4,6 +4,7 @@ pub(crate) mod arguments;
 mod context;
 mod failure;
 mod host;
+mod interrupt;
 mod metadata;
 mod outputs;
 mod plan;
@@ -13,16 +14,8 @@ mod settings;
 mod signing;
 mod ssh;
 
-use std::{
-    collections::BTreeMap,
-    process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use touchmark_attest::sign::Signer;
 use touchmark_builder::{
@@ -54,6 +47,9 @@ use crate::{
 pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliError> {
     let config = Config::from_environment()?;
     let worker_config = inside::worker_config(&config)?;
+    if !config::entered() {
+        args.legacy.warnings().iter().for_each(|warning| printer.warning(warning));
+    }
     let asked = Asked::new(args)?;
     let secrets = Arc::new(secrets::read(&args.steps.secret)?);
     // What is read or fetched first is so once: inside, where its files can have their owners.
@@ -69,9 +65,6 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
     let plan = Plan::new(args, &asked, gathered, secrets, &config)?;
     let signing = Signing::choose(args, &plan)?;
     let base_trust = base_trust(&plan)?;
-    if !config::entered() {
-        args.legacy.warnings().iter().for_each(|warning| printer.warning(warning));
-    }
     let worker = match early {
         Some(worker) => worker,
         None => inside::join(&worker_config)?,
@@ -83,7 +76,7 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
     let signer = signing.load(printer)?;
     runtime::block_on(async {
         let cancel = CancellationToken::new();
-        interrupt(&cancel);
+        interrupt::watch(&cancel);
         let quiet = args.progress.quiet || args.progress.style == ProgressStyle::Quiet;
         let asked = worker_config.clone();
         let versions = tokio::task::spawn_blocking(move || report::versions(&asked));
@@ -97,7 +90,7 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
         let built = build(&request, &host, &observer, &cancel).await;
         let closed = host.chains.close().await;
         match built {
-            Err(_) if cancel.is_cancelled() && INTERRUPTED.load(Ordering::Relaxed) => {
+            Err(_) if cancel.is_cancelled() && interrupt::was_interrupted() => {
                 Err(CliError::interrupted())
             }
             Err(error) => Err(failure::explain(&error, &plan.dockerfile_name, &plan.source)),
@@ -121,28 +114,12 @@ fn fetched(
     let workspace = Workspace::open(&config.data_dir)?;
     let gathered = runtime::block_on(async {
         let cancel = CancellationToken::new();
-        interrupt(&cancel);
+        interrupt::watch(&cancel);
         let keep = context::keep_git_dir(&args.source.build_arg)?;
         let work = context::gather(asked, secrets, keep, &workspace, config, printer);
         cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(CliError::interrupted()))
     })??;
     Ok((Some(workspace), gathered))
-}
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// Ctrl-C and SIGTERM end the build in order: running steps are killed, nothing is published.
-fn interrupt(cancel: &CancellationToken) {
-    let cancel = cancel.clone();
-    tokio::spawn(async move {
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
-        }
-        INTERRUPTED.store(true, Ordering::Relaxed);
-        cancel.cancel();
-    });
 }
 
 fn request(

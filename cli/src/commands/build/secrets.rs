@@ -1,6 +1,11 @@
 //! `--secret`: where a build secret comes from.
 
-use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Read,
+    path::Path,
+};
 
 use touchmark_builder::secret::SecretBytes;
 
@@ -62,6 +67,12 @@ fn unreadable(field: &str) -> CliError {
 
 fn from_file(id: &str, path: &Path) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
+    // A pipe, as `<(command)` of a shell, gives its bytes once: to the run inside of the worker.
+    if !config::entered()
+        && fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+    {
+        return Ok(bytes);
+    }
     let read = File::open(path).and_then(|file| file.take(MAX_SECRET + 1).read_to_end(&mut bytes));
     read.map_err(|error| {
         CliError::usage(format!("the secret '{id}' cannot be read: {}: {error}", path.display()))

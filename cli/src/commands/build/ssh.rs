@@ -30,6 +30,11 @@ fn one(spec: &str) -> Result<(String, Arc<SshAgent>), CliError> {
         paths => paths.split(',').map(PathBuf::from).collect(),
     };
     let sockets = paths.iter().map(|path| is_socket(id, path)).collect::<Result<Vec<_>, _>>()?;
+    let pipe = |path: &PathBuf| fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+    // A pipe, as `<(command)` of a shell, gives its bytes once: to the run inside of the worker.
+    if !config::entered() && !sockets.contains(&true) && paths.iter().any(pipe) {
+        return Ok((id.to_owned(), Arc::new(SshAgent::Keys(Vec::new()))));
+    }
     let agent = match (paths.as_slice(), sockets.contains(&true)) {
         ([path], true) => SshAgent::Socket(path.clone()),
         (_, true) => {

@@ -1,0 +1,207 @@
+//! All cache directories of this user at once: what `touchmark cache` lists, writes to a file and reads
+//! from one.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
+
+use super::{
+    cache_archive::{self, CacheArchiveError, Entry},
+    cache_mount::{CacheDir, CacheName},
+    error::SolveError,
+};
+use crate::{
+    layer::{UnpackOptions, unpack},
+    snapshot::OWNER_SHIFT,
+};
+
+/// One cache directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheMount {
+    /// What makes it this one.
+    pub name: CacheName,
+    /// Bytes on the disk, second copies of `sharing=private` included.
+    pub bytes: u64,
+    /// When a step used it last.
+    pub used: Option<SystemTime>,
+}
+
+/// What an import does with a cache that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Its contents go.
+    Replace,
+    /// Its files stay, but for those that are imported too.
+    Merge,
+}
+
+/// The cache directories below one directory. Reading them all needs the ids of the worker's user
+/// namespace.
+#[derive(Debug, Clone)]
+pub struct CacheStore {
+    root: PathBuf,
+}
+
+impl CacheStore {
+    /// The caches below `root` ([`super::host::Host::cache_mounts`]).
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// All caches, by id.
+    ///
+    /// # Errors
+    /// When the directory cannot be read. A cache that vanishes meanwhile is left out.
+    pub fn list(&self) -> Result<Vec<CacheMount>, SolveError> {
+        let mut list = Vec::new();
+        let entries = match fs::read_dir(&self.root) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(list),
+            Err(error) => return Err(SolveError::store(&self.root)(error)),
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|ending| ending != "json") {
+                continue;
+            }
+            let Some(name) = read_name(&path) else { continue };
+            let stem = path.with_extension("");
+            let used = fs::metadata(path.with_extension("lock")).and_then(|lock| lock.modified());
+            list.push(CacheMount { name, bytes: self.bytes(&stem), used: used.ok() });
+        }
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(list)
+    }
+
+    /// The size of a cache with the copies that `sharing=private` made of it.
+    fn bytes(&self, stem: &Path) -> u64 {
+        let mut number = 0;
+        let mut sum = 0;
+        loop {
+            let mut path = stem.as_os_str().to_owned();
+            if number > 0 {
+                path.push(format!("-{number}"));
+            }
+            if !Path::new(&path).is_dir() && !Path::new(&path).with_extension("lock").exists() {
+                return sum;
+            }
+            sum += disk_use(Path::new(&path));
+            number += 1;
+        }
+    }
+
+    /// Writes the caches with these ids to `out`, or all of them where no id is given: the same contents
+    /// give the same bytes. A cache is locked while it is read; `busy` is told when that has to be waited
+    /// for.
+    ///
+    /// # Errors
+    /// When an id names no cache, a cache cannot be read, or `out` does not take it.
+    pub fn export<W: Write>(
+        &self,
+        ids: &[String],
+        out: W,
+        busy: &dyn Fn(&str),
+    ) -> Result<(Vec<CacheMount>, W), CacheArchiveError> {
+        let all = self.list()?;
+        if let Some(missing) = ids.iter().find(|id| all.iter().all(|found| found.name.id != **id)) {
+            return Err(CacheArchiveError::Unknown(missing.clone()));
+        }
+        let wanted = |cache: &CacheMount| ids.is_empty() || ids.contains(&cache.name.id);
+        let wanted: Vec<CacheMount> = all.into_iter().filter(wanted).collect();
+        // In the order of names, which is also the order in which steps lock several.
+        let mut held = Vec::with_capacity(wanted.len());
+        for cache in &wanted {
+            let taken = CacheDir::lock_alone(&self.root, &cache.name, busy)?;
+            let metadata = fs::metadata(taken.path()).map_err(SolveError::store(taken.path()))?;
+            let entry = Entry {
+                name: cache.name.clone(),
+                mode: metadata.permissions().mode() & 0o7777,
+                uid: metadata.uid().saturating_sub(OWNER_SHIFT),
+                gid: metadata.gid().saturating_sub(OWNER_SHIFT),
+            };
+            held.push((entry, taken));
+        }
+        let entries = held.iter().map(|(entry, taken)| (entry, taken.path()));
+        let out = cache_archive::write(&entries.collect::<Vec<_>>(), out)?;
+        Ok((wanted, out))
+    }
+
+    /// Takes over the caches of an archive that [`CacheStore::export`] wrote, here or elsewhere.
+    ///
+    /// # Errors
+    /// When the archive is none or would leave its directory. A cache is then as it was before or wholly
+    /// imported; one that is merged has got what stood before the fault.
+    pub fn import(
+        &self,
+        archive: impl Read,
+        existing: Existing,
+        busy: &dyn Fn(&str),
+    ) -> Result<Vec<CacheName>, CacheArchiveError> {
+        fs::create_dir_all(&self.root).map_err(SolveError::store(&self.root))?;
+        let mut done = Vec::new();
+        let options = UnpackOptions { shift: OWNER_SHIFT, ..UnpackOptions::default() };
+        cache_archive::read(archive, |entry, tar| {
+            let taken = CacheDir::lock_alone(&self.root, &entry.name, busy)?;
+            if existing == Existing::Merge && taken.path().is_dir() {
+                unpack(tar, taken.path(), options)?;
+            } else {
+                let fresh = tempfile::Builder::new().prefix("new-").tempdir_in(&self.root);
+                let fresh = fresh.map_err(SolveError::store(&self.root))?;
+                unpack(tar, fresh.path(), options)?;
+                publish(entry, fresh.path(), taken.path())
+                    .map_err(SolveError::store(taken.path()))?;
+            }
+            taken.describe(&entry.name)?;
+            done.push(entry.name.clone());
+            Ok(())
+        })?;
+        Ok(done)
+    }
+}
+
+/// Puts a fresh directory in the place of a cache; what stood there is removed with the fresh one.
+fn publish(entry: &Entry, fresh: &Path, place: &Path) -> io::Result<()> {
+    let id = |id: u32| Some(id.saturating_add(OWNER_SHIFT));
+    chown(fresh, id(entry.uid), id(entry.gid))?;
+    fs::set_permissions(fresh, Permissions::from_mode(entry.mode))?;
+    match renameat_with(CWD, fresh, CWD, place, RenameFlags::EXCHANGE) {
+        Err(Errno::NOENT) => fs::rename(fresh, place),
+        other => Ok(other?),
+    }
+}
+
+/// A name file is small; a larger one is not ours.
+const MAX_NAME: u64 = 1 << 20;
+
+fn read_name(path: &Path) -> Option<CacheName> {
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(MAX_NAME).read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Bytes that a tree takes on the disk; what cannot be read counts nothing.
+fn disk_use(path: &Path) -> u64 {
+    let mut sum = 0;
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let Ok(metadata) = entry.metadata() else { continue };
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            }
+            // A file with several names counts a part for each.
+            sum += metadata.blocks() * 512 / metadata.nlink().max(1);
+        }
+    }
+    sum
+}
