@@ -190,7 +190,9 @@ fn unknown_stages(fresh: &FreshStages, graph: &BuildGraph, observer: &dyn Observ
 /// Names the build arguments that no ARG took: mostly a typing error.
 fn unused(options: &BuildOptions, plans: &[PlatformPlan], observer: &dyn Observer) {
     let given = options.build_args.iter().filter(|(_, value)| value.is_some());
-    let given = given.filter(|(name, _)| !graph::options::is_proxy(name));
+    // Some reach further than to an ARG.
+    let global = |name: &str| name == "SOURCE_DATE_EPOCH" || name.starts_with("BUILDKIT_");
+    let given = given.filter(|(name, _)| !graph::options::is_proxy(name) && !global(name));
     let used = |name: &String| plans.iter().any(|plan| plan.graph.used_args.contains_key(name));
     for (name, _) in given.filter(|(name, _)| !used(name)) {
         observer.event(Event::Warning(&format!(

@@ -125,14 +125,24 @@ pub(crate) fn text_variable(name: &str) -> Result<Option<String>, CliError> {
         .transpose()
 }
 
-/// `SOURCE_DATE_EPOCH` in seconds, where it is set.
-pub(crate) fn source_date_epoch() -> Result<Option<i64>, CliError> {
-    let Some(text) = text_variable("SOURCE_DATE_EPOCH")? else { return Ok(None) };
+/// `SOURCE_DATE_EPOCH` as it stands in the environment, where it is set.
+pub(crate) fn source_date_epoch() -> Result<Option<String>, CliError> {
+    text_variable(SOURCE_DATE_EPOCH)
+}
+
+/// The variable and build argument that sets the time in image content.
+pub(crate) const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+/// Seconds since 1970, as [`SOURCE_DATE_EPOCH`] holds them; none where it is empty.
+pub(crate) fn epoch(text: &str) -> Result<Option<i64>, CliError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
     match text.parse::<i64>() {
         Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
         _ => Err(CliError::usage(format!(
             "SOURCE_DATE_EPOCH is '{}', not a number of seconds since 1970",
-            crate::ui::text::harmless(&text)
+            crate::ui::text::harmless(text)
         ))
         .hint("set it to a number such as 1700000000, or unset it")),
     }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use flate2::{Compression, write::GzEncoder};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::client::Client;
 
@@ -25,6 +25,8 @@ pub struct Image {
     pub layers: Vec<Vec<u8>>,
     /// The `config` object: Env, Cmd, Entrypoint …
     pub config: Value,
+    /// Further fields of the configuration document, such as `author`; they stand over those made here.
+    pub document: Map<String, Value>,
 }
 
 impl Image {
@@ -32,7 +34,7 @@ impl Image {
     #[must_use]
     pub fn of(layers: Vec<Vec<u8>>) -> Self {
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-        Self { layers, config: json!({ "Env": [path] }) }
+        Self { layers, config: json!({ "Env": [path] }), document: Map::new() }
     }
 
     /// Pushes the image, returns the manifest's digest.
@@ -80,12 +82,13 @@ impl Image {
             .iter()
             .map(|_| json!({"created": created, "created_by": "made by hand"}))
             .collect();
-        json!({
+        let mut document = json!({
             "created": created, "architecture": architecture(), "os": "linux", "config": self.config,
             "rootfs": {"type": "layers", "diff_ids": diff_ids}, "history": history,
-        })
-        .to_string()
-        .into_bytes()
+        });
+        let fields = document.as_object_mut().expect("an object");
+        fields.extend(self.document.clone());
+        document.to_string().into_bytes()
     }
 }
 

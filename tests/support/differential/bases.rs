@@ -1,10 +1,10 @@
 //! The images that cases begin with: all have the files of the tiny busybox image and, unless they are called `bare`,
 //! the folders that steps mount on; each file `tests/differential/bases/<name>.json` is one, and holds the `config`
-//! object of its configuration.
+//! object of its configuration, or the whole of it but for `rootfs`.
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{base, image::Image, registry::Registry, repository, tarball::Tarball};
 
@@ -23,10 +23,15 @@ pub fn all() -> Vec<(String, Image)> {
         let path = entry.path();
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).expect("a base in UTF-8");
-        let config: Value = serde_json::from_str(&text).expect("a base in JSON");
+        let mut config: Value = serde_json::from_str(&text).expect("a base in JSON");
+        let mut document = Map::new();
+        if let Some(own) = config.get("config").cloned() {
+            document = config.as_object().expect("an object").clone();
+            config = own;
+        }
         let more = Some(folders.clone()).filter(|_| name != "bare");
         let layers = busybox.iter().cloned().chain(more).collect();
-        bases.push((name, Image { layers, config }));
+        bases.push((name, Image { layers, config, document }));
     }
     bases.sort_by(|one, other| one.0.cmp(&other.0));
     bases

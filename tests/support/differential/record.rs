@@ -41,8 +41,8 @@ pub fn of_layout(path: &Path) -> Value {
     history.drain(..own);
 
     let (mut base, mut tree, mut layers) = (Tree::default(), Tree::default(), Vec::new());
-    for (number, descriptor) in manifest["layers"].as_array().expect("an array").iter().enumerate()
-    {
+    // Docker writes `null` where an image has no layers.
+    for (number, descriptor) in manifest["layers"].as_array().into_iter().flatten().enumerate() {
         let tar = decompressed(blob(descriptor));
         let names = tree.apply(&tar);
         match number < own {

@@ -70,15 +70,16 @@ impl Plan {
             Some(HardenArg::Baseline) => policy.harden.level = Level::Baseline,
             None => {}
         }
-        let epoch = match (config::source_date_epoch()?, &git) {
-            (Some(epoch), _) => epoch,
-            (None, Some(git)) => git.time,
-            (None, None) => 0,
-        };
         let platforms = platforms(&args.source.platform)?;
         let named = NamedContexts::read(&args.source.build_context)?;
         let mut options = options(args, &platforms)?;
         options.named_contexts.clone_from(&named.graph);
+        let given = options.build_args.get(config::SOURCE_DATE_EPOCH).and_then(Option::as_deref);
+        let epoch = match (given.map_or(Ok(None), config::epoch)?, &git) {
+            (Some(epoch), _) => epoch,
+            (None, Some(git)) => git.time,
+            (None, None) => 0,
+        };
         let (settings, allow) = (settings::read(&args.steps)?, settings::allowed(&args.steps)?);
         let parameters = Parameters {
             dockerfile: name.clone(),
@@ -165,6 +166,11 @@ fn options(args: &BuildArgs, platforms: &[Platform]) -> Result<BuildOptions, Cli
             None => (text.as_str(), config::text_variable_or_empty(text)?),
         };
         options.build_args.insert(name.to_owned(), value);
+    }
+    // As docker does: what the environment sets is a build argument that an ARG can take.
+    if let Some(epoch) = config::source_date_epoch()? {
+        let known = options.build_args.entry(config::SOURCE_DATE_EPOCH.to_owned());
+        known.or_insert(Some(epoch));
     }
     options.labels = labels(&args.result.label)?;
     Ok(options)
