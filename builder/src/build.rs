@@ -1,6 +1,8 @@
 //! The whole story of a build, one line per stage: `plan` says for each platform what there is to do,
-//! `platform` makes an image of what was done, `statements` gathers the images and signs what is said.
+//! `platform` makes an image of what was done, `files` takes its files instead, `statements` gathers the
+//! images and signs what is said.
 
+mod files;
 pub mod layouts;
 mod plan;
 mod platform;
@@ -66,6 +68,8 @@ pub struct BuildRequest {
     pub sbom: bool,
     /// Attach provenance.
     pub provenance: bool,
+    /// What is laid beside files that are exported without an image.
+    pub beside_files: BesideFiles,
     /// Who signs; nothing is attached without one.
     pub signer: Option<Arc<dyn Signer>>,
     /// Where the image goes.
@@ -74,6 +78,15 @@ pub struct BuildRequest {
     pub versions: BTreeMap<String, String>,
     /// Names this run.
     pub invocation: String,
+}
+
+/// Documents about files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BesideFiles {
+    /// `sbom.spdx.json`.
+    pub sbom: bool,
+    /// `provenance.json`.
+    pub provenance: bool,
 }
 
 /// What was built.
@@ -139,6 +152,7 @@ pub async fn build(
     cancel: &CancellationToken,
 ) -> Result<Build, BuildError> {
     let dockerfile = Dockerfile::parse(&request.source).map_err(BuildError::Dockerfile)?;
+    export::check(&request.outputs).await?;
     let (plans, images) = plan(&dockerfile, request, host).await?;
     unused(&request.options, &plans, observer.as_ref());
     if let Some(plan) = plans.first() {

@@ -23,6 +23,7 @@ mod docker_plugin;
 mod isolation;
 mod mounts;
 mod network;
+mod outputs;
 mod platforms;
 mod provenance;
 mod reproducible;

@@ -8,7 +8,6 @@ use touchmark_attest::predicate::hardening::HardeningReport;
 use super::{BuildError, BuildRequest, plan::PlatformPlan};
 use crate::{
     attestations::Predicates,
-    export::file_tree::FileTree,
     harden::HardenOptions,
     image::{
         Sealed,
@@ -101,28 +100,6 @@ impl Run<'_> {
             predicates: Predicates { provenance, sbom, hardening: Some(hardened.report.clone()) },
             ran: solved.ran(),
         })
-    }
-
-    /// The files of the target on each platform, where an output wants them. They are not hardened: no
-    /// image is made of them.
-    pub(super) async fn trees(
-        &self,
-        each: &[(&PlatformPlan, &Solved)],
-    ) -> Result<Vec<FileTree>, BuildError> {
-        let mut trees = Vec::new();
-        if self.request.outputs.files.is_empty() {
-            return Ok(trees);
-        }
-        for (plan, solved) in each {
-            let view = self.host.chains.view(&solved.target().layers).await.map_err(Arc::new)?;
-            trees.push(FileTree {
-                platform: plan.platform.clone(),
-                view: Arc::new(view),
-                epoch: self.request.solve.epoch,
-                documents: Vec::new(),
-            });
-        }
-        Ok(trees)
     }
 
     /// The provenance of an image or of an index, where one is asked for.

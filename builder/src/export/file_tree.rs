@@ -12,11 +12,14 @@ use crate::{
         PackOptions,
         archive::{Archive, ArchiveError},
         emit::ArchiveWriter,
-        member::{CAPABILITY_XATTR, Kind, Member, Mtime},
+        member::{CAPABILITY_XATTR, Kind, Member, Mtime, text_of},
         pack::{PackError, pack},
         unpack::UnpackError,
     },
-    oci::platform::Platform,
+    oci::{
+        digest::{Digest, Hashing},
+        platform::Platform,
+    },
     snapshot::OWNER_SHIFT,
     solver::chain::View,
 };
@@ -72,6 +75,33 @@ impl FileTree {
     #[must_use]
     pub fn directory(&self) -> String {
         self.platform.to_string().replace('/', "_")
+    }
+
+    /// The digest of every file, by its name, in the order of names.
+    ///
+    /// # Errors
+    /// When the snapshot cannot be read.
+    pub fn digests(&self) -> Result<Vec<(String, Digest)>, FileTreeError> {
+        let mut files: Vec<(String, Digest)> = Vec::new();
+        let mut known: HashMap<Vec<u8>, Digest> = HashMap::new();
+        self.each(&mut |member, content| {
+            let digest = match member.kind {
+                Kind::File => {
+                    let mut hashing = Hashing::new(io::sink());
+                    io::copy(content, &mut hashing)?;
+                    hashing.finish().1
+                }
+                Kind::Hardlink => match known.get(&member.link) {
+                    Some(digest) => *digest,
+                    None => return Ok(()),
+                },
+                _ => return Ok(()),
+            };
+            files.push((text_of(&member.path), digest));
+            known.insert(member.path, digest);
+            Ok(())
+        })?;
+        Ok(files)
     }
 
     /// Hands each entry to `take`, in the order of names.

@@ -6,7 +6,9 @@
 //! `layout_address` ← `layout` (reading) ← `layout_writer`, with `docker_archive` on top.
 
 pub mod artifact;
+pub mod containerd;
 mod directory;
+pub mod docker;
 pub mod docker_archive;
 pub mod file_tree;
 pub mod layout;
@@ -15,6 +17,7 @@ pub mod layout_archive;
 pub mod layout_error;
 pub mod layout_writer;
 pub mod outputs;
+mod preflight;
 pub mod product;
 mod publish;
 pub mod release;
@@ -31,6 +34,8 @@ use crate::{
         host::Host,
     },
 };
+use containerd::ContainerdError;
+use docker::DockerError;
 use docker_archive::DockerArchiveError;
 use file_tree::{FileTree, FileTreeError};
 use layout_error::LayoutError;
@@ -58,6 +63,12 @@ pub enum ExportError {
     /// Docker's archive cannot hold it.
     #[error(transparent)]
     DockerArchive(#[from] DockerArchiveError),
+    /// containerd did not take it.
+    #[error(transparent)]
+    Containerd(#[from] ContainerdError),
+    /// Docker did not take it.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
 }
 
 impl From<RegistryError> for ExportError {
@@ -70,7 +81,12 @@ impl ExportError {
     /// Is the surrounding at fault, not the image?
     #[must_use]
     pub fn is_environment(&self) -> bool {
-        matches!(self, Self::Registry(error) if error.is_environment())
+        match self {
+            Self::Registry(error) => error.is_environment(),
+            Self::Containerd(ContainerdError::Unreachable { .. }) => true,
+            Self::Docker(DockerError::Unreachable { .. } | DockerError::Forbidden { .. }) => true,
+            _ => false,
+        }
     }
 }
 
@@ -81,6 +97,14 @@ pub struct Results {
     pub products: Vec<Product>,
     /// The files, one tree per platform.
     pub trees: Vec<FileTree>,
+}
+
+/// Looks whether the places of `outputs` can be written at all, before anything is built for them.
+///
+/// # Errors
+/// The first that will not do.
+pub async fn check(outputs: &Outputs) -> Result<(), ExportError> {
+    preflight::check(outputs).await
 }
 
 /// Brings the results to every place that was asked for. First everything is written beside its place,
@@ -106,6 +130,9 @@ pub async fn export(
     work.stage_files()?;
     for output in &outputs.images {
         work.stage_image(output).await?;
+    }
+    for output in &outputs.images {
+        work.load(output).await?;
     }
     let Work { staged, streams, .. } = work;
     for (stream, sink) in &streams {
@@ -186,6 +213,31 @@ impl Work<'_> {
             }
             ImageTarget::Docker(_) | ImageTarget::Containerd { .. } => Ok(()),
         }
+    }
+
+    /// Into a daemon's store.
+    async fn load(&self, output: &ImageOutput) -> Result<(), ExportError> {
+        let Some(product) = self.results.of(output) else { return Ok(()) };
+        match &output.target {
+            ImageTarget::Docker(endpoints) => {
+                let stream = Stream::Docker(self.archive(output, product));
+                for line in docker::load(&stream, endpoints).await? {
+                    self.say(format_args!("Docker: {line}"));
+                }
+            }
+            ImageTarget::Containerd { socket, namespace } => {
+                let names = self.outputs.names_of(output);
+                let place = (socket.as_path(), namespace.as_str());
+                containerd::load(&product.release, names, &self.host.content, place).await?;
+                for name in names {
+                    self.say(format_args!(
+                        "containerd: loaded {name} into the namespace {namespace}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     fn archive(&self, output: &ImageOutput, product: &Product) -> Archive {

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use containerd_client::services::v1::{
-    containers_client::ContainersClient, leases_client::LeasesClient,
+    containers_client::ContainersClient, content_client::ContentClient, diff_client::DiffClient,
+    images_client::ImagesClient, leases_client::LeasesClient,
     snapshots::snapshots_client::SnapshotsClient, tasks_client::TasksClient,
     version_client::VersionClient,
 };
@@ -89,6 +90,18 @@ impl Connection {
 
     pub(crate) fn leases(&self) -> LeasesClient<Channel> {
         LeasesClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn content(&self) -> ContentClient<Channel> {
+        ContentClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn images(&self) -> ImagesClient<Channel> {
+        ImagesClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn diffs(&self) -> DiffClient<Channel> {
+        DiffClient::new(self.channel.clone())
     }
 
     pub(crate) fn version(&self) -> VersionClient<Channel> {

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use touchmark_attest::sign::Signer;
 use touchmark_builder::{
     base_trust::BaseTrust,
-    build::{BuildRequest, build},
+    build::{BesideFiles, BuildRequest, build},
     dockerfile::{Diagnostic, excerpt},
     harden::HardenOptions,
     policy::{HardenPolicy, harden::UserRule},
@@ -74,6 +74,7 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
         None => Workspace::open(&config.data_dir)?,
     };
     let signer = signing.load(printer)?;
+    report::forget(args)?;
     runtime::block_on(async {
         let cancel = CancellationToken::new();
         interrupt::watch(&cancel);
@@ -153,6 +154,10 @@ fn request(
         parameters: plan.parameters.clone(),
         sbom: args.evidence.sbom.unwrap_or(true),
         provenance: args.evidence.provenance.unwrap_or(true),
+        beside_files: BesideFiles {
+            sbom: args.evidence.sbom == Some(true),
+            provenance: args.evidence.provenance == Some(true),
+        },
         signer,
         outputs: plan.outputs.clone(),
         versions: BTreeMap::new(),

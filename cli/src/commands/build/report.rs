@@ -64,6 +64,9 @@ pub(super) fn write(
             FilesTarget::Tar(Sink::Stdout) => {}
         }
     }
+    if !args.result.annotation.is_empty() && built.products.is_empty() {
+        printer.warning("no image was made, so there is nothing that --annotation could annotate");
+    }
     if plan.outputs.images.is_empty() && plan.outputs.files.is_empty() && !plan.outputs.cache_only {
         printer.warning(
             "no output is asked for: the image stays in touchmark's own cache\n\
@@ -72,6 +75,17 @@ pub(super) fn write(
         );
     }
     Ok(())
+}
+
+/// Removes what an earlier build said: who reads it after a failed one would take the wrong image.
+pub(super) fn forget(args: &BuildArgs) -> Result<(), CliError> {
+    let Some(path) = &args.result.iidfile else { return Ok(()) };
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(CliError::failed(format!("{} cannot be written: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Says where an image is.

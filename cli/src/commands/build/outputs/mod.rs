@@ -75,6 +75,14 @@ fn check(outputs: &Outputs) -> Result<(), CliError> {
         return Err(CliError::usage("there is no name to push the image under")
             .hint("give it one: --tag registry.example/team/app:1.0"));
     }
+    let by_digest =
+        |output: &&ImageOutput| output.target == (ImageTarget::Registry { by_digest: true });
+    let mut pinned = outputs.images.iter().filter(by_digest);
+    let tagged = |name: &&Reference| name.tag().is_some();
+    if let Some(name) = pinned.find_map(|output| outputs.names_of(output).iter().find(tagged)) {
+        return Err(CliError::usage(format!("'{name}' has a tag, and push-by-digest moves none"))
+            .hint("name the repository alone, or leave push-by-digest out"));
+    }
     match outputs.stdout_count() {
         0 => {}
         1 if io::stdout().is_terminal() => {

@@ -166,6 +166,11 @@ fn what_is_wrong_is_named_with_its_remedy() {
         assert_eq!(outputs(&[spec], &[]).unwrap_err(), *message, "{spec}");
     }
     assert_eq!(
+        outputs(&["type=registry,push-by-digest=true"], &["app:1"]).unwrap_err(),
+        "'docker.io/library/app:1' has a tag, and push-by-digest moves none\n\
+         help: name the repository alone, or leave push-by-digest out"
+    );
+    assert_eq!(
         outputs(&["type=oci,dest=-", "-"], &[]).unwrap_err(),
         "2 outputs want standard output, which can take one\nhelp: give the others a dest=FILE"
     );
