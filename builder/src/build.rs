@@ -35,7 +35,9 @@ use crate::{
         error::SolveError,
         event::{Event, Observer},
         host::Host,
+        phase::{Phase, PhaseKind},
         settings::FreshStages,
+        telling::told,
     },
     source::{context::Context, error::SourceError, git::GitState, image::ImageSourceError},
 };
@@ -153,7 +155,9 @@ pub async fn build(
 ) -> Result<Build, BuildError> {
     let dockerfile = Dockerfile::parse(&request.source).map_err(BuildError::Dockerfile)?;
     export::check(&request.outputs).await?;
-    let (plans, images) = plan(&dockerfile, request, host).await?;
+    let tell = observer.as_ref();
+    let planned = plan(&dockerfile, request, host);
+    let (plans, images) = told(tell, Phase::only(PhaseKind::Resolve), planned).await?;
     unused(&request.options, &plans, observer.as_ref());
     if let Some(plan) = plans.first() {
         unknown_stages(&request.solve.fresh, &plan.graph, observer.as_ref());
@@ -174,7 +178,7 @@ pub async fn build(
         fetched: request.fetched.clone(),
         named: solver.named_digests(),
     };
-    let run = Run { request, host, context, finished: OffsetDateTime::now_utc() };
+    let run = Run { request, host, tell, context, finished: OffsetDateTime::now_utc() };
     let each: Vec<_> = plans.iter().zip(&solution.platforms).collect();
     let mut results = Results { products: Vec::new(), trees: run.trees(&each).await? };
     if request.outputs.wants_image() {
@@ -188,7 +192,7 @@ pub async fn build(
             results.products.push(Product { form, release });
         }
     }
-    export::export(&results, &request.outputs, host, observer.as_ref()).await?;
+    export::export(&results, &request.outputs, host, tell).await?;
     Ok(Build { products: results.products })
 }
 

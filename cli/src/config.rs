@@ -11,7 +11,7 @@ use std::{
 
 use touchmark_builder::fetch::GitProgram;
 
-use crate::error::CliError;
+use crate::{error::CliError, ui::surroundings::Surroundings};
 
 /// What touchmark takes from the environment.
 #[derive(Debug, Clone)]
@@ -65,6 +65,18 @@ impl Config {
     /// The first executable of that name in the search path.
     pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
         self.search_path.iter().map(|directory| directory.join(name)).find(|path| path.is_file())
+    }
+}
+
+/// What the environment says about the terminal and the display.
+pub(crate) fn surroundings() -> Surroundings {
+    let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
+    let number = |name| text(name)?.parse::<usize>().ok().filter(|number| *number > 0);
+    Surroundings {
+        progress: text("BUILDKIT_PROGRESS"),
+        no_color: variable("NO_COLOR").is_some(),
+        dumb: text("TERM").as_deref() == Some("dumb"),
+        size: number("COLUMNS").map(|columns| (columns, number("LINES").unwrap_or(24))),
     }
 }
 

@@ -27,7 +27,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches};
 
 fn main() -> ExitCode {
-    let printer = ui::printer::Printer::stdio();
+    let printer = ui::printer::Printer::stdio(&config::surroundings());
     let given = invocation::arguments();
     if let Some(answer) = invocation::metadata(&given) {
         return printer

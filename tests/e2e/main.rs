@@ -25,6 +25,7 @@ mod mounts;
 mod network;
 mod outputs;
 mod platforms;
+mod progress;
 mod provenance;
 mod reproducible;
 mod scene;

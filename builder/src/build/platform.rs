@@ -19,13 +19,21 @@ use crate::{
     oci::{digest::Digest, platform::Platform},
     provenance::{self, ContextRecord, Facts, Materials, Parameters},
     sbom::fetched::fetched,
-    solver::{Solved, host::Host},
+    solver::{
+        Solved,
+        event::Observer,
+        host::Host,
+        phase::{Phase, PhaseKind},
+        telling::told,
+    },
 };
 
 /// A build whose steps are done.
 pub(super) struct Run<'a> {
     pub(super) request: &'a BuildRequest,
     pub(super) host: &'a Arc<Host>,
+    /// Who hears about it.
+    pub(super) tell: &'a dyn Observer,
     pub(super) context: ContextRecord,
     /// When the steps were done.
     pub(super) finished: OffsetDateTime,
@@ -51,10 +59,15 @@ impl Run<'_> {
     ) -> Result<HardenedImage, BuildError> {
         let (request, host) = (self.request, self.host);
         let (target, epoch) = (&plan.graph.target, request.solve.epoch);
-        let image = assemble(target, solved, &host.chains, epoch).await.map_err(Arc::new)?;
+        let platform = self.subject(plan);
+        let phase = |kind| Phase::of(kind, &platform);
+        let assembled = assemble(target, solved, &host.chains, epoch);
+        let image = told(self.tell, phase(PhaseKind::Assemble), assembled).await;
+        let image = image.map_err(Arc::new)?;
         let inherited_cmd = target.lines.cmd.is_none();
         let options = HardenOptions { inherited_cmd, ..request.harden.clone() };
-        harden(image, &options, &host.content, &host.cache).await.map_err(|error| {
+        let hardened = harden(image, &options, &host.content, &host.cache);
+        told(self.tell, phase(PhaseKind::Harden), hardened).await.map_err(|error| {
             BuildError::Harden { error: Box::new(error), lines: Box::new(target.lines.clone()) }
         })
     }
@@ -68,7 +81,10 @@ impl Run<'_> {
         form: &Form,
     ) -> Result<Made, BuildError> {
         let (request, host) = (self.request, self.host);
-        let image = formed(&hardened.image, form, &host.chains).await.map_err(Arc::new)?;
+        let platform = self.subject(plan);
+        let phase = |kind| Phase::of(kind, &platform);
+        let formed = formed(&hardened.image, form, &host.chains);
+        let image = told(self.tell, phase(PhaseKind::Compress), formed).await.map_err(Arc::new)?;
         let sealed = image.seal(form)?;
         let diff_ids = image.config.rootfs.diff_ids;
         let sbom = match request.sbom && request.signer.is_some() {
@@ -79,7 +95,8 @@ impl Run<'_> {
                     epoch: request.solve.epoch,
                     fetched: fetched(solved.requests()),
                 };
-                Some(describe(&sealed, description, &host.content, &host.cache).await?)
+                let described = describe(&sealed, description, &host.content, &host.cache);
+                Some(told(self.tell, phase(PhaseKind::Inventory), described).await?)
             }
             false => None,
         };
@@ -100,6 +117,14 @@ impl Run<'_> {
             predicates: Predicates { provenance, sbom, hardening: Some(hardened.report.clone()) },
             ran: solved.ran(),
         })
+    }
+
+    /// What events about a platform's image name it by: nothing where it is the only one.
+    fn subject(&self, plan: &PlatformPlan) -> String {
+        match self.request.platforms.len() {
+            0 | 1 => String::new(),
+            _ => plan.platform.to_string(),
+        }
     }
 
     /// The provenance of an image or of an index, where one is asked for.

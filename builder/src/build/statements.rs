@@ -16,12 +16,30 @@ use crate::{
     image::{form::Form, index::SealedIndex},
     oci::descriptor::Descriptor,
     provenance::{self, Materials, Parameters},
-    solver::Solution,
+    solver::{
+        Solution,
+        phase::{Phase, PhaseKind},
+        telling::told_now,
+    },
 };
 
 impl Run<'_> {
     /// Signs what is said about each image, and about the index where there are several.
     pub(super) fn release(
+        &self,
+        plans: &[PlatformPlan],
+        solution: &Solution,
+        made: Vec<Made>,
+        form: &Form,
+    ) -> Result<Release, BuildError> {
+        let signed = || self.signed(plans, solution, made, form);
+        match self.request.signer {
+            Some(_) => told_now(self.tell, Phase::only(PhaseKind::Sign), signed),
+            None => signed(),
+        }
+    }
+
+    fn signed(
         &self,
         plans: &[PlatformPlan],
         solution: &Solution,

@@ -32,6 +32,8 @@ use crate::{
     solver::{
         event::{Event, Observer},
         host::Host,
+        phase::{Phase, PhaseKind},
+        telling::{told, told_now},
     },
 };
 use containerd::ContainerdError;
@@ -175,8 +177,8 @@ impl Work<'_> {
             let split = output.split.unwrap_or(trees.len() > 1);
             match &output.target {
                 FilesTarget::Directory(path) => {
-                    self.say(format_args!("writing {}", path.display()));
-                    self.staged.push(Staged::Files(directory::stage(&trees, split, path)?));
+                    let staged = self.written(path, || directory::stage(&trees, split, path))?;
+                    self.staged.push(Staged::Files(staged));
                 }
                 FilesTarget::Tar(sink) => {
                     self.stage(Stream::Files { trees: trees.clone(), split }, sink)?;
@@ -192,17 +194,16 @@ impl Work<'_> {
         match &output.target {
             ImageTarget::Kept => Ok(()),
             ImageTarget::Registry { .. } => {
-                for name in names {
-                    self.say(format_args!("pushing {name}"));
-                }
-                let Host { registry, content, .. } = self.host;
-                publish::upload(&product.release, names, registry, content).await
+                let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
+                let upload = publish::upload(&product.release, names, self.host, self.observer);
+                let shown = shown.join(" and ");
+                told(self.observer, Phase::of(PhaseKind::Push, &shown), upload).await
             }
             ImageTarget::Layout(path) => {
-                self.say(format_args!("writing {}", path.display()));
                 let Archive { content, image, names, referrers } = self.archive(output, product);
                 let whole = LayoutImage { image: &image, names: &names, referrers: &referrers };
-                self.staged.push(Staged::Layout(stage_directory(&content, whole, path)?));
+                let staged = self.written(path, || stage_directory(&content, whole, path))?;
+                self.staged.push(Staged::Layout(staged));
                 Ok(())
             }
             ImageTarget::Archive(sink) => {
@@ -222,7 +223,7 @@ impl Work<'_> {
             ImageTarget::Docker(endpoints) => {
                 let stream = Stream::Docker(self.archive(output, product));
                 for line in docker::load(&stream, endpoints).await? {
-                    self.say(format_args!("Docker: {line}"));
+                    self.observer.event(Event::Activity(&format!("Docker: {line}")));
                 }
             }
             ImageTarget::Containerd { socket, namespace } => {
@@ -230,9 +231,8 @@ impl Work<'_> {
                 let place = (socket.as_path(), namespace.as_str());
                 containerd::load(&product.release, names, &self.host.content, place).await?;
                 for name in names {
-                    self.say(format_args!(
-                        "containerd: loaded {name} into the namespace {namespace}"
-                    ));
+                    let done = format!("containerd: loaded {name} into the namespace {namespace}");
+                    self.observer.event(Event::Activity(&done));
                 }
             }
             _ => {}
@@ -258,15 +258,16 @@ impl Work<'_> {
     fn stage(&mut self, stream: Stream, sink: &Sink) -> Result<(), ExportError> {
         match sink {
             Sink::File(path) if !staged::is_stream(path) => {
-                self.say(format_args!("writing {}", path.display()));
-                self.staged.push(Staged::file(&stream, Path::new(path))?);
+                let staged = self.written(path, || Staged::file(&stream, Path::new(path)))?;
+                self.staged.push(staged);
             }
             _ => self.streams.push((stream, sink.clone())),
         }
         Ok(())
     }
 
-    fn say(&self, what: std::fmt::Arguments<'_>) {
-        self.observer.event(Event::Activity(&what.to_string()));
+    fn written<T, E>(&self, path: &Path, write: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let subject = path.display().to_string();
+        told_now(self.observer, Phase::of(PhaseKind::Write, &subject), write)
     }
 }

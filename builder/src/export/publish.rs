@@ -12,10 +12,10 @@ use super::{
     release::Release,
 };
 use crate::{
-    content::store::ContentStore,
     image::Sealed,
     oci::{descriptor::Descriptor, media_type, reference::Reference},
-    registry::{client::RegistryClient, progress::Unwatched, push::BlobSource},
+    registry::{client::RegistryClient, push::BlobSource},
+    solver::{event::Observer, host::Host, telling::Watched, transfer::Direction},
 };
 
 /// Uploads at the same time.
@@ -28,9 +28,10 @@ const PARALLEL: usize = 4;
 pub(super) async fn upload(
     release: &Release,
     tags: &[Reference],
-    registry: &RegistryClient,
-    content: &ContentStore,
+    host: &Host,
+    observer: &dyn Observer,
 ) -> Result<(), ExportError> {
+    let registry = &host.registry;
     let mut repositories: BTreeMap<String, &Reference> = BTreeMap::new();
     for tag in tags {
         repositories.entry(tag.name()).or_insert(tag);
@@ -40,14 +41,16 @@ pub(super) async fn upload(
         for one in release.images() {
             let image = &one.image;
             let target = name.at(image.descriptor.digest);
-            blobs(image, &target, registry, content).await?;
+            let progress = Watched { observer, direction: Direction::Push, image: &target };
+            blobs(image, progress, host).await?;
             registry.push_manifest(&target, &image.descriptor.media_type, &image.manifest).await?;
-            statements(&one.artifacts, &target, &image.descriptor, registry).await?;
+            statements(&one.artifacts, progress, &image.descriptor, registry).await?;
         }
         if let Some(index) = release.index() {
             let target = name.at(top.digest);
             registry.push_manifest(&target, &top.media_type, document).await?;
-            statements(&index.artifacts, &target, top, registry).await?;
+            let progress = Watched { observer, direction: Direction::Push, image: &target };
+            statements(&index.artifacts, progress, top, registry).await?;
         }
     }
     Ok(())
@@ -70,34 +73,31 @@ pub(super) async fn tag(
     Ok(())
 }
 
-async fn blobs(
-    image: &Sealed,
-    target: &Reference,
-    registry: &RegistryClient,
-    content: &ContentStore,
-) -> Result<(), ExportError> {
+async fn blobs(image: &Sealed, progress: Watched<'_>, host: &Host) -> Result<(), ExportError> {
+    let registry = &host.registry;
     let pushes = image.layers.iter().map(|layer| async move {
-        let path = content.path(&layer.digest);
+        let path = host.content.path(&layer.digest);
         let source = BlobSource::File(&path);
-        registry.push_blob(target, layer, source, None, &Unwatched).await
+        registry.push_blob(progress.image, layer, source, None, &progress).await
     });
     let pushes: Vec<_> = pushes.collect();
     stream::iter(pushes).buffer_unordered(PARALLEL).try_collect::<Vec<_>>().await?;
-    small(registry, target, media_type::CONFIG, &image.config).await
+    small(registry, progress, media_type::CONFIG, &image.config).await
 }
 
 async fn statements(
     artifacts: &[Artifact],
-    target: &Reference,
+    progress: Watched<'_>,
     subject: &Descriptor,
     registry: &RegistryClient,
 ) -> Result<(), ExportError> {
     if artifacts.is_empty() {
         return Ok(());
     }
-    small(registry, target, media_type::EMPTY, EMPTY_JSON).await?;
+    let target = progress.image;
+    small(registry, progress, media_type::EMPTY, EMPTY_JSON).await?;
     for artifact in artifacts {
-        small(registry, target, super::artifact::BUNDLE_TYPE, &artifact.bundle).await?;
+        small(registry, progress, super::artifact::BUNDLE_TYPE, &artifact.bundle).await?;
         let place = target.at(artifact.entry.digest);
         registry.push_manifest(&place, media_type::MANIFEST, &artifact.manifest).await?;
     }
@@ -108,11 +108,12 @@ async fn statements(
 
 async fn small(
     registry: &RegistryClient,
-    target: &Reference,
+    progress: Watched<'_>,
     media_type: &str,
     bytes: &[u8],
 ) -> Result<(), ExportError> {
     let blob = Descriptor::of(media_type, bytes);
-    registry.push_blob(target, &blob, BlobSource::Bytes(bytes), None, &Unwatched).await?;
+    let source = BlobSource::Bytes(bytes);
+    registry.push_blob(progress.image, &blob, source, None, &progress).await?;
     Ok(())
 }

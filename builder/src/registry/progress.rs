@@ -1,17 +1,20 @@
 //! Being told how transfers go.
 
-use crate::oci::{descriptor::Descriptor, digest::Digest};
+use crate::oci::descriptor::Descriptor;
 
 /// Follows blobs on their way. Called from many transfers at once, so it must be quick and must not
-/// block. After `start` come any number of `advance` and, unless the transfer fails, one `done`.
+/// block. After `start` come any number of the others and, unless the transfer fails, one `done`.
 pub trait TransferProgress: Send + Sync {
     /// This blob is on its way.
     fn start(&self, blob: &Descriptor);
-    /// So many bytes more have passed. A blob that was there already advances by its whole size at
-    /// once; after a retry of an upload the count may exceed the size.
-    fn advance(&self, blob: &Digest, bytes: u64);
+    /// So many bytes need not be moved: the other side has them, or an earlier download left them.
+    fn had(&self, blob: &Descriptor, bytes: u64);
+    /// So many bytes more have passed.
+    fn advance(&self, blob: &Descriptor, bytes: u64);
+    /// What has passed so far is of no use; it begins again.
+    fn restart(&self, blob: &Descriptor);
     /// The blob is complete and its digest is right.
-    fn done(&self, blob: &Digest);
+    fn done(&self, blob: &Descriptor);
 }
 
 /// Follows nothing.
@@ -20,6 +23,8 @@ pub struct Unwatched;
 
 impl TransferProgress for Unwatched {
     fn start(&self, _: &Descriptor) {}
-    fn advance(&self, _: &Digest, _: u64) {}
-    fn done(&self, _: &Digest) {}
+    fn had(&self, _: &Descriptor, _: u64) {}
+    fn advance(&self, _: &Descriptor, _: u64) {}
+    fn restart(&self, _: &Descriptor) {}
+    fn done(&self, _: &Descriptor) {}
 }

@@ -61,7 +61,7 @@ impl RegistryClient {
                 }
             }
         }
-        progress.done(&blob.digest);
+        progress.done(blob);
         Ok(())
     }
 
@@ -139,14 +139,14 @@ impl Pull<'_> {
         let digest = &self.blob.digest;
         loop {
             if store.has(digest) {
-                self.progress.advance(digest, self.blob.size);
+                self.progress.had(self.blob, self.blob.size);
                 return Ok(None);
             }
             match store.try_resume(digest)? {
                 // Who held the lock before may have finished it between our look and now.
                 Some(_) if store.has(digest) => {}
                 Some(partial) => {
-                    self.progress.advance(digest, partial.offset().min(self.blob.size));
+                    self.progress.had(self.blob, partial.offset().min(self.blob.size));
                     return Ok(Some(partial));
                 }
                 None => tokio::time::sleep(LOOK_AGAIN).await,
@@ -157,7 +157,7 @@ impl Pull<'_> {
     async fn run(&self, mut partial: PartialBlob) -> Result<(), RegistryError> {
         let mut attempts = Attempts::new(self.client.transport.options.retry);
         if partial.offset() > self.blob.size {
-            partial.restart()?;
+            self.restart(&mut partial)?;
         }
         while partial.offset() < self.blob.size {
             let before = partial.offset();
@@ -178,6 +178,13 @@ impl Pull<'_> {
         }
     }
 
+    fn restart(&self, partial: &mut PartialBlob) -> Result<(), ContentError> {
+        if partial.offset() > 0 {
+            self.progress.restart(self.blob);
+        }
+        partial.restart()
+    }
+
     /// One request, from where we are (distribution-spec, "Pulling blobs"; RFC 9110, 14).
     async fn attempt(&self, partial: &mut PartialBlob) -> Result<(), Failure> {
         let offset = partial.offset();
@@ -193,9 +200,9 @@ impl Pull<'_> {
         match response.status() {
             StatusCode::PARTIAL_CONTENT if starts_at(&response, offset) => {}
             // The server does not know ranges, or answers another one: all of it again.
-            StatusCode::OK => partial.restart()?,
+            StatusCode::OK => self.restart(partial)?,
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
-                partial.restart()?;
+                self.restart(partial)?;
                 return Err(truncated(self.endpoint, self.blob, 0));
             }
             status => {
@@ -240,7 +247,7 @@ impl Pull<'_> {
                 path: partial.path().to_owned(),
                 source,
             })?;
-            self.progress.advance(&self.blob.digest, piece.len() as u64);
+            self.progress.advance(self.blob, piece.len() as u64);
         }
     }
 }

@@ -91,12 +91,15 @@ impl RegistryClient {
             match push.attempt().await {
                 Ok(how) => {
                     if how != BlobPush::Uploaded {
-                        progress.advance(&blob.digest, blob.size);
+                        progress.had(blob, blob.size);
                     }
-                    progress.done(&blob.digest);
+                    progress.done(blob);
                     return Ok(how);
                 }
-                Err(failure) => attempts.again(failure).await?,
+                Err(failure) => {
+                    progress.restart(blob);
+                    attempts.again(failure).await?;
+                }
             }
         }
     }
@@ -240,12 +243,12 @@ impl Push<'_> {
         let kind = HeaderValue::from_static("application/octet-stream");
         call.headers.insert(CONTENT_TYPE, kind);
         call.payload = std::mem::replace(&mut self.payload, Payload::Nothing);
-        let (progress, digest) = (self.progress, self.blob.digest);
-        let mut moved = |bytes| progress.advance(&digest, bytes);
+        let (progress, blob) = (self.progress, self.blob);
+        let mut moved = |bytes| progress.advance(blob, bytes);
         let transport = &self.client.transport;
         let response = transport.send_once(self.endpoint, &call, &mut moved).await;
         self.payload = call.payload;
-        let limit = (What::Blob(digest), ANSWER);
+        let limit = (What::Blob(blob.digest), ANSWER);
         let answer = transport.read(self.endpoint, response?, limit).await?;
         match answer.status {
             status if status.is_success() => Ok(BlobPush::Uploaded),

@@ -12,12 +12,15 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{error::SolveError, key::chain_id, layer_blobs::LayerBlobs, pack};
+use super::{
+    error::SolveError, event::Observer, key::chain_id, layer_blobs::LayerBlobs, pack,
+    telling::Watched, transfer::Direction,
+};
 use crate::{
     content::store::ContentStore,
     layer::{Compression, LayerReader, UnpackOptions, unpack},
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
-    registry::{client::RegistryClient, progress::TransferProgress},
+    registry::client::RegistryClient,
     snapshot::{Mount, Mounted, OWNER_SHIFT, Snapshots},
 };
 
@@ -28,7 +31,7 @@ pub struct Chains {
     content: Arc<ContentStore>,
     snapshots: Arc<Snapshots>,
     registry: Arc<RegistryClient>,
-    progress: Arc<dyn TransferProgress>,
+    observer: Arc<dyn Observer>,
     origins: Mutex<HashMap<Digest, (Reference, Descriptor)>>,
     unpacking: tokio::sync::Mutex<()>,
 }
@@ -40,7 +43,8 @@ impl fmt::Debug for Chains {
 }
 
 impl Chains {
-    /// Keeps its index below `data_dir` and mounts snapshots below `scratch`.
+    /// Keeps its index below `data_dir` and mounts snapshots below `scratch`; tells `observer` what it
+    /// fetches.
     ///
     /// # Errors
     /// When a directory cannot be made.
@@ -50,7 +54,7 @@ impl Chains {
         content: Arc<ContentStore>,
         snapshots: Arc<Snapshots>,
         registry: Arc<RegistryClient>,
-        progress: Arc<dyn TransferProgress>,
+        observer: Arc<dyn Observer>,
     ) -> io::Result<Self> {
         Ok(Self {
             blobs: LayerBlobs::open(&data_dir.join("layers"), content.clone())?,
@@ -58,7 +62,7 @@ impl Chains {
             content,
             snapshots,
             registry,
-            progress,
+            observer,
             origins: Mutex::default(),
             unpacking: tokio::sync::Mutex::default(),
         })
@@ -257,9 +261,10 @@ impl Chains {
         }
         for (reference, layers) in wanted {
             let blobs: Vec<Descriptor> = layers.iter().map(|(_, blob)| blob.clone()).collect();
-            let progress = self.progress.as_ref();
+            let (observer, direction) = (self.observer.as_ref(), Direction::Pull);
+            let progress = Watched { observer, direction, image: &reference };
             self.registry
-                .pull_blobs(&reference, &blobs, &self.content, progress)
+                .pull_blobs(&reference, &blobs, &self.content, &progress)
                 .await
                 .map_err(|error| SolveError::from(error).of_base(&reference))?;
             for (diff_id, blob) in layers {

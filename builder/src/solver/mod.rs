@@ -4,7 +4,9 @@
 //! beside its root; `cache_mount` is what outlives a build, `cache_store` all of that at once and
 //! `cache_archive` as a file, `lent` what does not outlive the step) ← `run`,
 //! `copy`, `add`, `named` (one kind of step each; `remote_files` is what an address leads to) ← `processors`
-//! (who runs the steps' programs) ← `schedule`; `event` tells, `record` is what comes out, `host` what a build
+//! (who runs the steps' programs) ← `schedule`; `phase`, `transfer` ← `event` tell (`telling`: from begin to
+//! end), `output` passes on what a step writes, `secret_mask` keeps secrets out of it; `record` is what comes
+//! out, `host` what a build
 //! works with.
 
 mod add;
@@ -22,15 +24,20 @@ mod layer_blobs;
 mod lent;
 mod mounts;
 mod named;
+mod output;
 mod pack;
 mod permit;
+pub mod phase;
 mod processors;
 pub mod record;
 mod remote_files;
 mod run;
 mod schedule;
+mod secret_mask;
 pub mod settings;
 pub mod step_result;
+pub mod telling;
+pub mod transfer;
 
 pub use named::NamedFiles;
 pub use record::{Solution, Solved, VertexResult};

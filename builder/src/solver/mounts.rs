@@ -1,7 +1,14 @@
 //! `RUN --mount`: what a step gets mounted beside its root file system. Nothing of it is in the step's
 //! layer; what of it enters the cache key is in [`MountKey`].
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde::Serialize;
 
@@ -11,7 +18,7 @@ use super::{
     chain::{Active, Chains},
     copy::content,
     error::SolveError,
-    event::Event,
+    event::{Event, Wait},
     lent,
 };
 use crate::{
@@ -178,8 +185,15 @@ impl StepMounts {
         }
         for (name, sharing) in &wanted {
             let root = &solver.host.cache_mounts;
-            let busy = |id: &str| solver.observer.event(Event::Waiting(origin, id));
+            let waited = AtomicBool::new(false);
+            let busy = |id: &str| {
+                waited.store(true, Ordering::Relaxed);
+                solver.observer.event(Event::Waiting(origin, Wait::CacheMount(id)));
+            };
             let taken = CacheDir::lock(root, name, *sharing, &solver.cancel, busy).await?;
+            if waited.load(Ordering::Relaxed) {
+                solver.observer.event(Event::Resumed(origin));
+            }
             if *sharing != Sharing::Shared {
                 solver.host.executor.end_orphans().await?;
             }

@@ -11,17 +11,18 @@ use super::{
     Solver, VertexResult,
     chain::{Active, Commit},
     error::SolveError,
-    event::Event,
+    event::{Event, Fetched},
     key::key,
     lent,
     mounts::{self, MountKey, StepMounts},
+    output::StepOutput,
     schedule::parent,
     settings::{Entitlements, StepSettings, entitlements},
     step_result::StepResult,
 };
 use crate::{
     egress::{StepOrigin, StepTraffic},
-    executor::{ExecRequest, ExtraMount, MountSource, OutputSink, ResolvedUser, StepNetns, Stream},
+    executor::{ExecRequest, ExtraMount, MountSource, ResolvedUser, StepNetns},
     graph::{InlineFile, NetworkMode, Origin, RunOp, Security},
     oci::digest::Digest,
     source::passwd,
@@ -177,12 +178,18 @@ async fn execute(
         shm_size: settings.shm_size,
         labels: BTreeMap::new(),
     };
-    let sink = StepOutput { solver, origin };
+    let sink = StepOutput::new(solver, origin);
     let ended = host.executor.run(&request, &sink, &solver.cancel).await;
+    sink.finish();
     let traffic = match network {
         Some(network) => network.finish().await,
         None => StepTraffic::default(),
     };
+    if !traffic.requests.is_empty() {
+        let bytes = traffic.requests.iter().map(|request| request.size).sum();
+        let fetched = Fetched { requests: traffic.requests.len(), bytes };
+        solver.observer.event(Event::Fetched(origin, fetched));
+    }
     for refusal in &traffic.refusals {
         solver.observer.event(Event::Refused(origin, refusal));
     }
@@ -231,17 +238,5 @@ fn script(file: &InlineFile) -> ExtraMount {
             mode: file.mode,
         },
         read_only: true,
-    }
-}
-
-/// Passes a step's output on as events.
-struct StepOutput<'a> {
-    solver: &'a Solver,
-    origin: &'a Origin,
-}
-
-impl OutputSink for StepOutput<'_> {
-    fn bytes(&self, stream: Stream, bytes: &[u8]) {
-        self.solver.observer.event(Event::Output(self.origin, stream, bytes));
     }
 }

@@ -11,7 +11,7 @@ use futures::{
     future::{BoxFuture, Shared, join_all, try_join_all},
 };
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -20,12 +20,13 @@ use super::{
     claims::{Claims, Held},
     copy,
     error::SolveError,
-    event::{Event, Observer},
+    event::{Event, Observer, Wait},
     host::Host,
     named::{self, NamedFiles},
     permit,
     record::{Solution, VertexResult},
     run,
+    secret_mask::SecretMask,
     settings::{Entitlements, FreshStages, StepSettings},
     step_result::StepResult,
 };
@@ -80,6 +81,8 @@ pub struct Solver {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stat_cache: Arc<Mutex<StatCache>>,
     pub(super) cancel: CancellationToken,
+    /// What no output may show.
+    pub(super) mask: Arc<SecretMask>,
     /// The digests of the named contexts that are directories.
     pub(super) named: Arc<Mutex<BTreeMap<String, Digest>>>,
     /// The instruction that names each base image.
@@ -104,6 +107,7 @@ impl Solver {
     ) -> Self {
         let slots = Arc::new(Semaphore::new(host.jobs.max(1)));
         let stat_cache = Arc::new(Mutex::new(StatCache::load(&host.stat_cache)));
+        let mask = Arc::new(SecretMask::new(options.secrets.values()));
         let options = Arc::new(options);
         Self {
             host,
@@ -112,6 +116,7 @@ impl Solver {
             observer,
             stat_cache,
             cancel,
+            mask,
             named: Arc::default(),
             images: Arc::default(),
             slots,
@@ -133,6 +138,7 @@ impl Solver {
         let merged = merge(graphs);
         self.refuse(&merged.vertices)?;
         self.emulate(&merged.vertices).await?;
+        self.observer.event(Event::Planned(&planned(&merged.vertices)));
         let started = OffsetDateTime::now_utc();
         let exported = exported(graphs, &merged);
         let solver = Self { images: Arc::new(image_lines(&merged.vertices)), ..self.clone() };
@@ -162,7 +168,7 @@ impl Solver {
         async move {
             let inputs = try_join_all(inputs).await?;
             match (&vertex.op, image) {
-                (Op::Image(_), Some(image)) => Ok(solver.image(&image)),
+                (Op::Image(_), Some(image)) => Ok(solver.image(&vertex.origin, &image)),
                 _ if solver.options.fresh.holds(&vertex.origin.stage) => {
                     solver.without_cache().step(&vertex, &inputs, exported).await
                 }
@@ -267,11 +273,23 @@ impl Solver {
         Ok(())
     }
 
-    fn image(&self, image: &ResolvedImage) -> VertexResult {
+    fn image(&self, origin: &Origin, image: &ResolvedImage) -> VertexResult {
+        self.observer.event(Event::Base(origin, &image.reference, &image.digest));
         for (diff_id, blob) in &image.layers {
             self.host.chains.fetchable(*diff_id, &image.reference, blob);
         }
         VertexResult::image(image.layers.iter().map(|(diff_id, _)| *diff_id).collect())
+    }
+
+    /// The right to run; waits until one of the steps that have it gives it back.
+    async fn slot(&self, origin: &Origin) -> Result<SemaphorePermit<'_>, SolveError> {
+        if let Ok(slot) = self.slots.try_acquire() {
+            return Ok(slot);
+        }
+        self.observer.event(Event::Waiting(origin, Wait::Slot));
+        let slot = self.slots.acquire().await.map_err(|_| SolveError::Cancelled)?;
+        self.observer.event(Event::Resumed(origin));
+        Ok(slot)
     }
 
     async fn step(
@@ -280,16 +298,20 @@ impl Solver {
         inputs: &[VertexResult],
         exported: bool,
     ) -> Result<VertexResult, Arc<SolveError>> {
-        let _slot = self.slots.acquire().await.map_err(|_| SolveError::Cancelled)?;
+        if vertex.op == Op::Scratch {
+            return Ok(VertexResult::scratch());
+        }
+        let origin = &vertex.origin;
+        let _slot = self.slot(origin).await?;
         // What it claims is given back with it, however the step ends.
         let solver = &Self { held: Arc::default(), ..self.clone() };
         if self.cancel.is_cancelled() {
             return Err(Arc::new(SolveError::Cancelled));
         }
         let began = Instant::now();
-        let origin = &vertex.origin;
+        self.observer.event(Event::Checking(origin));
         let outcome = match &vertex.op {
-            Op::Scratch => return Ok(VertexResult::scratch()),
+            Op::Scratch => Ok(VertexResult::scratch()),
             Op::Image(op) => Err(SolveError::Unresolved(op.reference.clone())),
             Op::Named(op) => named::solve(solver, op, origin, exported).await,
             Op::Run(op) => run::solve(solver, op, origin, inputs, exported).await,
@@ -306,6 +328,9 @@ impl Solver {
         match &outcome {
             Ok(result) if result.cached => self.observer.event(Event::Cached(origin)),
             Ok(_) => self.observer.event(Event::Finished(origin, began.elapsed())),
+            Err(error) if error.is_cancelled() => {
+                self.observer.event(Event::Cancelled(origin, began.elapsed()));
+            }
             Err(_) => self.observer.event(Event::Failed(origin, began.elapsed())),
         }
         outcome.map_err(|error| {
@@ -318,6 +343,12 @@ impl Solver {
             Arc::new(error.at(line))
         })
     }
+}
+
+/// The steps that the display counts: not the images, which are only looked up.
+fn planned(vertices: &[Vertex]) -> Vec<&Origin> {
+    let step = |vertex: &&Vertex| !matches!(vertex.op, Op::Image(_) | Op::Scratch);
+    vertices.iter().filter(step).map(|vertex| &vertex.origin).collect()
 }
 
 /// All results, or the failure that came first: what was merely cancelled is not the cause.

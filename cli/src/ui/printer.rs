@@ -1,19 +1,39 @@
 //! Data goes to standard output, talk to standard error.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
+use serde_json::{Value, json};
+
+use super::{json_lines::JsonLines, paint::Paint, surroundings::Surroundings};
 use crate::error::CliError;
 
 /// Where the program writes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Printer {
-    color: bool,
+    paint: Paint,
+    talk: Talk,
+}
+
+/// How the program talks on standard error.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Talk {
+    /// Lines for people.
+    Text,
+    /// Objects for programs, as docs/progress.md describes them.
+    Json,
+    /// Only errors and questions.
+    Silent,
 }
 
 impl Printer {
-    /// Standard output and standard error; colour only on a terminal.
-    pub(crate) fn stdio() -> Self {
-        Self { color: io::stderr().is_terminal() }
+    /// Standard output and standard error; colour only on a terminal that wants it.
+    pub(crate) fn stdio(surroundings: &Surroundings) -> Self {
+        Self { paint: Paint::new(surroundings.colors()), talk: Talk::Text }
+    }
+
+    /// The same, talking in another way.
+    pub(crate) fn talking(self, talk: Talk) -> Self {
+        Self { talk, ..self }
     }
 
     /// Data for programs and people: standard output, ended by a line break.
@@ -30,9 +50,18 @@ impl Printer {
         }
     }
 
-    /// A line of talk on standard error. A closed standard error is nobody's fault.
+    /// A line of talk on standard error.
     pub(crate) fn talk(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        match self.talk {
+            Talk::Text => line(text),
+            Talk::Json => self.object("message", json!({"text": text})),
+            Talk::Silent => {}
+        }
+    }
+
+    /// An object for programs, on standard error.
+    pub(crate) fn object(&self, kind: &str, fields: Value) {
+        let _ = io::stderr().lock().write_all(&JsonLines::now().line(kind, fields));
     }
 
     /// A question on standard error; the answer comes on the same line.
@@ -43,7 +72,11 @@ impl Printer {
 
     /// `warning: …`
     pub(crate) fn warning(&self, text: &str) {
-        self.talk(&format!("{} {text}", self.paint("33;1", "warning:")));
+        match self.talk {
+            Talk::Text => line(&format!("{} {text}", self.paint.doubt("warning:"))),
+            Talk::Json => self.object("warning", json!({"text": text})),
+            Talk::Silent => {}
+        }
     }
 
     /// The error as it is shown: what happened, then what to do.
@@ -52,13 +85,22 @@ impl Printer {
         if text.is_empty() {
             return;
         }
-        match text.strip_prefix("error: ") {
-            Some(rest) => self.talk(&format!("{} {rest}", self.paint("31;1", "error:"))),
-            None => self.talk(&format!("{} {text}", self.paint("31;1", "error:"))),
+        if matches!(self.talk, Talk::Json) {
+            return self.object("error", error_fields(error));
         }
+        let rest = text.strip_prefix("error: ").unwrap_or(&text);
+        line(&format!("{} {rest}", self.paint.fault("error:")));
     }
+}
 
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
+/// An error for programs.
+pub(crate) fn error_fields(error: &CliError) -> Value {
+    let text = error.message();
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    json!({"kind": error.kind(), "text": text, "help": error.hints()})
+}
+
+/// A closed standard error is nobody's fault.
+fn line(text: &str) {
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }

@@ -26,10 +26,14 @@ impl TransferProgress for Counts {
     fn start(&self, _: &Descriptor) {
         self.started.fetch_add(1, Ordering::SeqCst);
     }
-    fn advance(&self, _: &Digest, bytes: u64) {
+    fn had(&self, _: &Descriptor, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::SeqCst);
     }
-    fn done(&self, _: &Digest) {
+    fn advance(&self, _: &Descriptor, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::SeqCst);
+    }
+    fn restart(&self, _: &Descriptor) {}
+    fn done(&self, _: &Descriptor) {
         self.done.fetch_add(1, Ordering::SeqCst);
     }
 }

@@ -13,22 +13,21 @@ use touchmark_builder::{
     executor::Executor,
     oci::digest::Digest,
     snapshot::Snapshots,
-    solver::{chain::Chains, host::Host},
+    solver::{chain::Chains, event::Observer, host::Host},
     worker::{Connection, ProcessIdentity, Worker, sweep::sweep},
 };
 
 use super::{context::fetcher, plan::Plan};
-use crate::{
-    config::Config, error::CliError, registries, ui::transfers::Transfers, workspace::Workspace,
-};
+use crate::{config::Config, error::CliError, registries, workspace::Workspace};
 
 /// Connects to the worker, sweeps what killed builds left, and opens the stores.
 pub(super) async fn open(
     plan: &Plan,
-    (jobs, quiet): (Option<usize>, bool),
+    jobs: Option<usize>,
     config: &Config,
     workspace: &Workspace,
     worker: &Worker,
+    observer: &Arc<dyn Observer>,
 ) -> Result<Host, CliError> {
     let data = &config.data_dir;
     let fault = |error: &dyn std::fmt::Display| CliError::environment(error.to_string());
@@ -49,7 +48,7 @@ pub(super) async fn open(
         content.clone(),
         snapshots,
         registry.clone(),
-        Arc::new(Transfers::new(quiet)),
+        observer.clone(),
     )
     .map_err(|error| fault(&error))?;
     let forms = plan.outputs.forms();

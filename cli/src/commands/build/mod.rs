@@ -1,6 +1,7 @@
 //! `touchmark build`.
 
 pub(crate) mod arguments;
+mod built_image;
 mod context;
 mod failure;
 mod host;
@@ -25,12 +26,12 @@ use touchmark_builder::{
     harden::HardenOptions,
     policy::{HardenPolicy, harden::UserRule},
     secret::SecretBytes,
-    solver::{SolveOptions, event::Observer, settings::FreshStages},
+    solver::{SolveOptions, settings::FreshStages},
     source::error::SourceError,
 };
 
 use self::{
-    arguments::{BuildArgs, progress::ProgressStyle},
+    arguments::BuildArgs,
     context::{Asked, Gathered},
     plan::Plan,
     signing::Signing,
@@ -39,12 +40,36 @@ use crate::{
     config::{self, Config},
     error::CliError,
     inside, runtime, signing_key,
-    ui::{printer::Printer, progress::Plain},
+    ui::{
+        printer::{Printer, Talk},
+        progress::{Display, DockerfileText, Style},
+        surroundings::Surroundings,
+    },
     workspace::Workspace,
 };
 
 /// Runs `touchmark build`.
 pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliError> {
+    let surroundings = config::surroundings();
+    let style = args.progress.chosen(&surroundings)?;
+    let printer = printer.talking(match style {
+        Style::RawJson => Talk::Json,
+        Style::Quiet => Talk::Silent,
+        Style::Tty | Style::Plain => Talk::Text,
+    });
+    // An error, too, is told in the way that was asked for.
+    build_image(args, style, &surroundings, &printer).or_else(|error| {
+        printer.error(&error);
+        Ok(error.exit_code())
+    })
+}
+
+fn build_image(
+    args: &BuildArgs,
+    style: Style,
+    surroundings: &Surroundings,
+    printer: &Printer,
+) -> Result<ExitCode, CliError> {
     let config = Config::from_environment()?;
     let worker_config = inside::worker_config(&config)?;
     if !config::entered() {
@@ -78,18 +103,20 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
     runtime::block_on(async {
         let cancel = CancellationToken::new();
         interrupt::watch(&cancel);
-        let quiet = args.progress.quiet || args.progress.style == ProgressStyle::Quiet;
         let asked = worker_config.clone();
         let versions = tokio::task::spawn_blocking(move || report::versions(&asked));
-        let host =
-            host::open(&plan, (args.steps.jobs, quiet), &config, &workspace, &worker).await?;
+        let (name, source) = (plan.dockerfile_name.clone(), plan.source.clone());
+        let display = Display::open(style, surroundings, DockerfileText { name, source });
+        let observer = display.observer();
+        let jobs = args.steps.jobs;
+        let host = host::open(&plan, jobs, &config, &workspace, &worker, &observer).await?;
         let host = Arc::new(host);
-        let observer: Arc<dyn Observer> =
-            Arc::new(Plain::new(quiet, &plan.dockerfile_name, &plan.source));
         let mut request = request(args, &plan, signer, base_trust);
         request.versions = versions.await.unwrap_or_default();
         let built = build(&request, &host, &observer, &cancel).await;
         let closed = host.chains.close().await;
+        let image = built.as_ref().ok().map(|built| built_image::of(built, &plan));
+        display.close(image.as_ref(), printer);
         match built {
             Err(_) if cancel.is_cancelled() && interrupt::was_interrupted() => {
                 Err(CliError::interrupted())

@@ -14,11 +14,7 @@ use touchmark_builder::{
     worker::{WorkerConfig, status::parts},
 };
 
-use super::{
-    arguments::{BuildArgs, progress::ProgressStyle},
-    metadata,
-    plan::Plan,
-};
+use super::{arguments::BuildArgs, metadata, plan::Plan};
 use crate::{error::CliError, ui::printer::Printer};
 
 /// Writes `--iidfile` and `--metadata-file`, and says what was made.
@@ -42,9 +38,6 @@ pub(super) fn write(
             (false, Some(id)) => printer.data(&id.to_string()),
             _ => Ok(()),
         };
-    }
-    if args.progress.style == ProgressStyle::Quiet {
-        return Ok(());
     }
     if let Some(product) = built.products.first() {
         hardened(&product.release, printer);
@@ -112,7 +105,7 @@ fn image(output: &ImageOutput, product: Option<&Product>, outputs: &Outputs, pri
 }
 
 /// The image of the last output, as docker reports it; the only one in most builds.
-fn last<'a>(built: &'a Build, outputs: &Outputs) -> Option<&'a Product> {
+pub(super) fn last<'a>(built: &'a Build, outputs: &Outputs) -> Option<&'a Product> {
     let form = outputs.images.last().map(|output| &output.form);
     let product = built.products.iter().find(|product| Some(&product.form) == form);
     product.or_else(|| built.products.last())

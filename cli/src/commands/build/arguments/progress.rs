@@ -2,13 +2,18 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::{
+    error::CliError,
+    ui::{progress::Style, surroundings::Surroundings},
+};
+
 /// What is shown meanwhile.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Progress")]
 pub(crate) struct ProgressArgs {
-    /// How progress is shown
-    #[arg(long = "progress", value_name = "STYLE", value_enum, default_value_t = ProgressStyle::Auto)]
-    pub(crate) style: ProgressStyle,
+    /// How progress is shown [default: what BUILDKIT_PROGRESS says, else auto]
+    #[arg(long = "progress", value_name = "STYLE", value_enum)]
+    pub(crate) style: Option<ProgressStyle>,
     /// Print only the image's digest
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -19,8 +24,43 @@ pub(crate) struct ProgressArgs {
 pub(crate) enum ProgressStyle {
     /// The best for where standard error goes
     Auto,
+    /// Live, on a terminal
+    Tty,
     /// One line per event
     Plain,
+    /// One JSON object per event, see docs/progress.md
+    #[value(name = "rawjson")]
+    RawJson,
     /// Nothing but faults
     Quiet,
+}
+
+impl ProgressStyle {
+    /// The style as the command line has it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Tty => "tty",
+            Self::Plain => "plain",
+            Self::RawJson => "rawjson",
+            Self::Quiet => "quiet",
+        }
+    }
+}
+
+impl ProgressArgs {
+    /// The style that is used.
+    ///
+    /// # Errors
+    /// When the environment asks for an unknown one, or a terminal is asked for and there is none.
+    pub(crate) fn chosen(&self, surroundings: &Surroundings) -> Result<Style, CliError> {
+        match (self.quiet, self.style, &surroundings.progress) {
+            (true, ..) => Ok(Style::Quiet),
+            (_, Some(style), _) => Style::named(style.word(), surroundings),
+            (_, None, Some(word)) => Style::named(word, surroundings).map_err(|error| {
+                error.hint("the environment variable BUILDKIT_PROGRESS asks for it")
+            }),
+            (_, None, None) => Style::named("auto", surroundings),
+        }
+    }
 }
