@@ -84,6 +84,7 @@ targets! {
     expansion: 6000,
     flags: 2000,
     mount: 2000,
+    remote: 6000,
     ignore: 6000,
     image: 400,
     key: 1000,

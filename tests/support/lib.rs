@@ -7,6 +7,7 @@
 //! - [`leftovers`]: processes and mounts that belong to a home
 //! - [`snapshot`]: whole messages compared with a file
 //! - [`http`], [`client`], [`registry`], [`impostor`]: a registry client, Debian's registry, and one that lies
+//! - [`git_origin`]: a repository and files over HTTP
 //! - [`tarball`], [`image`], [`base`]: tars (hostile ones too), images, and the two base images
 //! - [`blobs`]: every blob of a pushed image, unpacked one by one
 //! - [`referrers`]: the statements beside an image
@@ -28,6 +29,7 @@ pub mod cache;
 pub mod client;
 pub mod differential;
 pub mod example;
+pub mod git_origin;
 pub mod home;
 pub mod http;
 pub mod image;

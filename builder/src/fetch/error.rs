@@ -76,7 +76,9 @@ pub enum FetchError {
         actual: String,
     },
     /// The repository has no such branch, tag or commit.
-    #[error("the repository {url} has no branch, tag or commit '{reference}'")]
+    #[error(
+        "the repository {url} has no branch, tag or commit '{reference}'\nhelp: name a branch, a tag or a whole commit id that it has"
+    )]
     NoReference {
         /// The repository.
         url: String,
@@ -84,7 +86,9 @@ pub enum FetchError {
         reference: String,
     },
     /// The commit has no such directory.
-    #[error("the repository {url} has no directory '{subdir}' in the commit {commit}")]
+    #[error(
+        "the repository {url} has no directory '{subdir}' in the commit {commit}\nhelp: check what stands behind the ':'"
+    )]
     NoDirectory {
         /// The repository.
         url: String,

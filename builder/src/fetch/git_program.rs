@@ -44,7 +44,7 @@ const MAX_ANSWER: u64 = 16 << 20;
 const MAX_COMPLAINT: u64 = 64 << 10;
 
 /// What is set for every run.
-const SETTINGS: [(&str, &str); 15] = [
+const SETTINGS: [(&str, &str); 16] = [
     ("safe.directory", "*"),
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
@@ -54,6 +54,7 @@ const SETTINGS: [(&str, &str); 15] = [
     ("core.excludesFile", "/dev/null"),
     ("credential.helper", ""),
     ("advice.detachedHead", "false"),
+    ("core.logAllRefUpdates", "false"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     ("submodule.recurse", "false"),

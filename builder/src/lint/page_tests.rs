@@ -40,9 +40,9 @@ fn found(rule: &Rule, section: &str) -> Vec<&'static str> {
     options.build_args.insert(selection::ARGUMENT.into(), Some(text));
     let selection = Selection::new(&file, &options, false).unwrap();
     let ignored = |path: &str| {
-        let rules =
+        let mut rules =
             ignore.lines().map(|line| (!line.starts_with('!'), line.trim_start_matches('!')));
-        rules.filter(|(_, rule)| path.starts_with(rule)).last().is_some_and(|(hides, _)| hides)
+        rules.rfind(|(_, rule)| path.starts_with(rule)).is_some_and(|(hides, _)| hides)
     };
     let configs = configs();
     let subject = Subject {

@@ -154,7 +154,7 @@ impl NetworkPolicy {
                 tls: mirror.tls(),
                 rule: mirror.rule(),
             },
-            (true, None) => unknown_host(host),
+            (true, None) => unknown_host(host, port),
             (false, None) if of_path.is_empty() => Decision::Deny {
                 reason: format!("the policy does not allow the path '{}'", shortened(path)),
                 remedy: mirror_lines(host, &format!("paths = [\"{}\"]", shortened(path))),
@@ -175,7 +175,7 @@ impl NetworkPolicy {
         }
         let mut of_host =
             self.mirrors.iter().filter(|mirror| mirror.host().covers(host, port, port));
-        let Some(mirror) = of_host.next() else { return unknown_host(host) };
+        let Some(mirror) = of_host.next() else { return unknown_host(host, port) };
         let upstream = mirror.target(Scheme::Https, host, port, "");
         if !mirror.paths().is_empty()
             || upstream.scheme == Scheme::Http
@@ -216,9 +216,14 @@ fn mirror_lines(host: &str, line: &str) -> String {
     format!("{}\n  {line}", remedy(host))
 }
 
-fn unknown_host(host: &str) -> Decision {
+fn unknown_host(host: &str, port: u16) -> Decision {
     let reason = format!("the policy does not allow the host '{}'", shortened(host));
-    Decision::Deny { reason, remedy: remedy(host) }
+    // An address is allowed with its port only.
+    let remedy = match host.parse::<std::net::Ipv4Addr>() {
+        Ok(_) => remedy(&format!("{host}:{port}")),
+        Err(_) => remedy(host),
+    };
+    Decision::Deny { reason, remedy }
 }
 
 fn unserved_port(host: &str, port: u16) -> Decision {

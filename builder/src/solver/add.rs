@@ -135,6 +135,9 @@ async fn add(
     let (mounted, dir) = chains.mount(&active.mounts)?;
     let (context, op) = (solver.context.clone(), op.clone());
     tokio::task::spawn_blocking(move || {
+        // Unmounted before its directory is removed, also when something fails.
+        let dir = dir;
+        let _mounted = mounted;
         let owner = op.chown.as_deref();
         let owner = owner.map(|chown| passwd::resolve_owner(dir.path(), chown)).transpose()?;
         let spec = CopySpec {
@@ -164,7 +167,6 @@ async fn add(
             let spec = CopySpec { selection, unpack: op.unpack_remote, ..spec.clone() };
             copy(&SourceRoot::context(&fetched.dir, None)?, &spec, dir.path())?;
         }
-        drop(mounted);
         Ok(())
     })
     .await?

@@ -99,7 +99,7 @@ pub(super) async fn keys<'a>(
 /// Names the mounts that no step can get.
 ///
 /// # Errors
-/// [`SolveError::Forbidden`] or [`SolveError::Unsupported`] for the first one.
+/// [`SolveError::Forbidden`] for the first one.
 pub(super) fn refuse_unsupported(op: &RunOp) -> Result<(), SolveError> {
     if op.mounts.iter().any(|mount| mount.target == "/proc" || mount.target.starts_with("/proc/")) {
         return Err(SolveError::Forbidden {

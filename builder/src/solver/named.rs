@@ -133,9 +133,10 @@ async fn fill(
 ) -> Result<(), SolveError> {
     let (mounted, dir) = solver.host.chains.mount(&active.mounts)?;
     tokio::task::spawn_blocking(move || {
-        work(dir.path())?;
-        drop(mounted);
-        Ok(())
+        // Unmounted before its directory is removed, also when something fails.
+        let dir = dir;
+        let _mounted = mounted;
+        work(dir.path())
     })
     .await?
 }

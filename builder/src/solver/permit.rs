@@ -34,3 +34,42 @@ fn allowed(request: &RequestRecord, policy: &NetworkPolicy) -> bool {
     };
     matches!(policy.decide(scheme, host, port, &request.method, &path), Decision::Allow { .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{egress::StepOrigin, policy::Policy};
+
+    fn request(method: &str, url: &str, rule: &str) -> RequestRecord {
+        RequestRecord {
+            line: StepOrigin { line: 1, text: String::new(), stage: String::new() },
+            method: method.into(),
+            url: url.into(),
+            fetched_url: url.into(),
+            rule: rule.into(),
+            status: Some(200),
+            size: 0,
+            sent: 0,
+            sha256: None,
+            commit: None,
+            complete: true,
+            incomplete_reason: None,
+            purl: None,
+            started: 0,
+            duration: 0,
+        }
+    }
+
+    #[test]
+    fn a_hit_is_used_only_where_the_request_would_go_out_today() {
+        let text = "[network]\nallow = []\n[[network.mirror]]\nhost = \"h.example\"\npaths = [\"/a/**\"]\n";
+        let policy = Policy::parse("touchmark.toml", text).unwrap().network;
+        let may = |method: &str, url: &str| permitted(&[request(method, url, "policy")], &policy);
+        assert!(may("GET", "http://h.example/a/f") && may("GET", "https://h.example/a/f"));
+        assert!(may("GET", "git+https://h.example/a/r.git"));
+        assert!(!may("GET", "git+https://h.example/b/r.git"));
+        assert!(!may("CONNECT", "https://h.example"), "a tunnel hides its paths");
+        assert!(!may("GET", "http://o.example/a/f") && !may("GET", "http://h.example:81/a/f"));
+        assert!(permitted(&[request("GET", "http://o.example/f", COMMAND_LINE)], &policy));
+    }
+}

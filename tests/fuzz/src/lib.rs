@@ -19,4 +19,5 @@ pub mod oci;
 pub mod policy;
 pub mod records;
 pub mod registry;
+pub mod remote;
 pub mod unpack;
