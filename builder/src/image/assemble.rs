@@ -36,7 +36,6 @@ pub async fn assemble(
     }
     let created = rfc3339(epoch);
     let mut config = target.config.clone();
-    config.created = Some(created.clone());
     config.rootfs = RootFs { diff_ids: chain.clone(), ..RootFs::default() };
     let mut entries = target.base_history.clone();
     let mut ours = Vec::new();
@@ -54,6 +53,9 @@ pub async fn assemble(
     let base = chain.len().saturating_sub(ours.len());
     let names = iter::repeat_n(BASE_LAYER.to_owned(), base).chain(ours).collect::<Vec<_>>();
     config.history = history::mended(entries, &names[..chain.len()], &created);
+    // An image to which nothing was done is as old as its base.
+    let last = config.history.last().and_then(|entry| entry.created.clone());
+    config.created = Some(last.unwrap_or(created));
     Ok(Image { config, layers })
 }
 

@@ -7,7 +7,7 @@ use crate::oci::config::History;
 const COMMENT: &str = "buildkit.exporter.image.v0";
 
 /// Mends a history so that it fits the layers, lowest first, of which `layers` has what each is called.
-/// What has no time gets `created`.
+/// A layer without a time gets `created`, another entry the time of what stands before it.
 pub(super) fn mended(mut history: Vec<History>, layers: &[String], created: &str) -> Vec<History> {
     let mut known = 0;
     for entry in &mut history {
@@ -19,10 +19,20 @@ pub(super) fn mended(mut history: Vec<History>, layers: &[String], created: &str
         comment: Some(COMMENT.into()),
         ..History::default()
     }));
-    for entry in &mut history {
+    for entry in history.iter_mut().filter(|entry| !entry.empty_layer) {
         entry.created.get_or_insert_with(|| created.to_owned());
     }
+    let mut last = first_time(&history).unwrap_or_else(|| created.to_owned());
+    for entry in &mut history {
+        last = entry.created.get_or_insert(last).clone();
+    }
     history
+}
+
+/// The time for entries at the beginning: the first one behind an entry that has none.
+fn first_time(history: &[History]) -> Option<String> {
+    let timeless = history.iter().position(|entry| entry.created.is_none())?;
+    history[timeless..].iter().find_map(|entry| entry.created.clone())
 }
 
 #[cfg(test)]
@@ -54,9 +64,14 @@ mod tests {
 
     #[test]
     fn only_what_has_no_time_gets_one() {
-        let dated = History { created: Some("D".into()), ..entry("x", true) };
-        let mended = mended(vec![dated, entry("y", true)], &[], "T");
-        let times: Vec<_> = mended.iter().filter_map(|entry| entry.created.as_deref()).collect();
-        assert_eq!(times, ["D", "T"]);
+        let dated = |time: &str| History { created: Some(time.into()), ..entry("x", true) };
+        let times = |history: &[History], layers: &[String]| -> String {
+            let mended = mended(history.to_vec(), layers, "T");
+            mended.into_iter().filter_map(|entry| entry.created).collect()
+        };
+        assert_eq!(times(&[dated("A"), entry("y", true)], &[]), "AA");
+        assert_eq!(times(&[entry("y", true), dated("A"), entry("y", true)], &[]), "AAA");
+        assert_eq!(times(&[entry("y", false), entry("y", true)], &["l".into()]), "TT");
+        assert_eq!(times(&[entry("y", true)], &[]), "T");
     }
 }
