@@ -96,7 +96,7 @@ fn one_build_goes_to_several_places_in_several_forms() {
     let config = |place: &str| skopeo(&["inspect", "--config", place]);
     let docker = config("docker-archive:docker.tar:docker.io/library/second:latest");
     assert_eq!(docker["config"]["Cmd"], serde_json::json!(["/made"]));
-    assert_eq!(docker, config(&format!("oci-archive:oci.tar:1")));
+    assert_eq!(docker, config("oci-archive:oci.tar:1"));
     assert_eq!(docker, config("oci:zstd:1"), "every form has the same configuration and layers");
     let raw = skopeo(&["inspect", "--raw", "oci:zstd:1"]);
     for layer in raw["layers"].as_array().unwrap() {

@@ -1,6 +1,6 @@
 //! The images of several platforms under one digest (OCI image-spec, image-index.md).
 
-use super::{Sealed, annotations::Level, form::Form};
+use super::{CREATED, Sealed, annotations::Level, form::Form};
 use crate::oci::{descriptor::Descriptor, manifest::Index, media_type, platform::Platform};
 
 /// An image index as bytes.
@@ -22,10 +22,16 @@ impl SealedIndex {
         images: impl IntoIterator<Item = (&'a Platform, &'a Sealed)>,
         form: &Form,
     ) -> Result<Self, serde_json::Error> {
+        // The time stands where the whole is named, not at each of its parts.
         let entry = |(platform, image): (&Platform, &Sealed)| Descriptor {
             platform: Some(platform.clone()),
+            annotations: form.annotations.of(Level::ManifestDescriptor, platform),
             ..image.descriptor.clone()
         };
+        let images: Vec<_> = images.into_iter().collect();
+        let created =
+            images.iter().find_map(|(_, image)| image.descriptor.annotations.get(CREATED));
+        let created = created.map(|created| (CREATED.to_owned(), created.clone()));
         let manifests = images.into_iter().map(entry).collect();
         let annotations = form.annotations.of_all(Level::Index);
         let media_type =
@@ -33,7 +39,8 @@ impl SealedIndex {
         let index = Index { annotations, media_type: media_type.into(), ..Index::new(manifests) };
         let bytes = serde_json::to_vec(&index)?;
         let mut descriptor = Descriptor::of(media_type, &bytes);
-        descriptor.annotations = form.annotations.of_all(Level::IndexDescriptor);
+        descriptor.annotations = created.into_iter().collect();
+        descriptor.annotations.extend(form.annotations.of_all(Level::IndexDescriptor));
         Ok(Self { bytes, descriptor })
     }
 }
