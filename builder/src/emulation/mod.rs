@@ -106,7 +106,7 @@ impl Emulation {
         let settled = |platform: &Platform| {
             let machine = Machine::of(&platform.architecture);
             machine.is_some_and(|machine| {
-                let kernels = host.accepts(platform) || self.search.handles(machine);
+                let kernels = host.runs(platform) || self.search.handles(machine);
                 kernels && probe::runs(machine, &self.scratch)
             })
         };
@@ -133,7 +133,7 @@ impl Emulation {
         let mut runners = Vec::with_capacity(platforms.len());
         for platform in platforms {
             let machine = Machine::of(&platform.architecture);
-            let emulator = match Platform::host().accepts(platform) {
+            let emulator = match Platform::host().runs(platform) {
                 true => None,
                 false => Some(self.search.emulator(machine?)?),
             };

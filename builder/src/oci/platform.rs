@@ -80,18 +80,22 @@ impl Platform {
         self
     }
 
-    /// Can a processor of this platform run programs of `offered` by itself? The variant counts only where
-    /// both name one.
+    /// Can an image made for `offered` stand for this platform? The variant counts only where both
+    /// name one.
     #[must_use]
     pub fn accepts(&self, offered: &Platform) -> bool {
+        let variants = self.variant.as_ref().zip(offered.variant.as_ref());
         self.os == offered.os
-            && match (self.architecture.as_str(), offered.architecture.as_str()) {
-                ("amd64", "386") => true,
-                (own, other) => {
-                    let variants = self.variant.as_ref().zip(offered.variant.as_ref());
-                    own == other && variants.is_none_or(|(own, other)| own == other)
-                }
-            }
+            && self.architecture == offered.architecture
+            && variants.is_none_or(|(own, other)| own == other)
+    }
+
+    /// Can a processor of this platform run programs of `other` by itself? Its own, and those of the
+    /// architecture that it grew out of; whether the kernel was built for these too only a try can tell.
+    #[must_use]
+    pub fn runs(&self, other: &Platform) -> bool {
+        let older = (self.architecture.as_str(), other.architecture.as_str()) == ("amd64", "386");
+        self.accepts(other) || older && self.os == other.os
     }
 }
 
@@ -173,14 +177,15 @@ mod tests {
 
     #[test]
     fn a_processor_runs_its_own_and_its_predecessors_programs() {
-        let accepts = |own: &str, other: &str| {
-            own.parse::<Platform>().unwrap().accepts(&other.parse().unwrap())
-        };
-        assert!(accepts("linux/amd64", "linux/amd64"));
-        assert!(accepts("linux/amd64", "linux/386"));
-        assert!(!accepts("linux/386", "linux/amd64"));
-        assert!(!accepts("linux/amd64", "linux/arm64"));
-        assert!(!accepts("linux/amd64", "windows/amd64"));
+        let platform = |text: &str| text.parse::<Platform>().unwrap();
+        let runs = |own: &str, other: &str| platform(own).runs(&platform(other));
+        assert!(runs("linux/amd64", "linux/amd64"));
+        assert!(runs("linux/amd64", "linux/386"));
+        assert!(!runs("linux/386", "linux/amd64"));
+        assert!(!runs("linux/amd64", "linux/arm64"));
+        assert!(!runs("linux/amd64", "windows/amd64"));
+        let accepts = |own: &str, other: &str| platform(own).accepts(&platform(other));
+        assert!(!accepts("linux/amd64", "linux/386"));
         assert!(accepts("linux/arm", "linux/arm/v6"));
         assert!(!accepts("linux/arm/v7", "linux/arm/v6"));
     }

@@ -12,21 +12,21 @@ pub struct NoPlatform {
     pub offered: Vec<Platform>,
 }
 
-/// The manifest for `wanted`, or the nearest lower variant that `wanted` can run (an arm/v7 machine
-/// runs v6; an amd64 machine of unknown level is only trusted with level 1). Entries without platform
-/// or for `unknown` (attestations) are never chosen. Of two equal entries the first counts, as
-/// everywhere in the field.
+/// The manifest for `wanted`, or the nearest that `wanted` can run, in the order that containerd has: an
+/// arm/v7 machine runs v6, an arm64 machine arm, an amd64 machine 386; an amd64 machine of unknown level is
+/// only trusted with level 1. Entries without platform or for `unknown` (attestations) are never chosen. Of
+/// two equal entries the first counts, as everywhere in the field.
 ///
 /// # Errors
 /// [`NoPlatform`] with the platforms there are.
 pub fn select_platform(index: &Index, wanted: &Platform) -> Result<Descriptor, NoPlatform> {
-    let runnable = variants(wanted);
+    let runnable = runnable(wanted);
     let rank = |offered: &Platform| {
-        if offered.os != wanted.os || offered.architecture != wanted.architecture {
+        if offered.os != wanted.os {
             return None;
         }
-        let variant = variants(offered).into_iter().next()?;
-        runnable.iter().position(|one| *one == variant)
+        let own = (offered.architecture.clone(), variants(offered).into_iter().next()?);
+        runnable.iter().position(|one| *one == own)
     };
     let entries =
         index.manifests.iter().filter_map(|entry| Some((entry, entry.platform.as_ref()?)));
@@ -36,6 +36,25 @@ pub fn select_platform(index: &Index, wanted: &Platform) -> Result<Descriptor, N
         let offered = real.map(|(_, platform)| platform.clone()).collect();
         NoPlatform { wanted: wanted.clone(), offered }
     })
+}
+
+/// Architectures and variants that run on this platform, best first.
+fn runnable(platform: &Platform) -> Vec<(String, String)> {
+    let of = |platform: &Platform| {
+        let architecture = platform.architecture.clone();
+        variants(platform).into_iter().map(move |variant| (architecture.clone(), variant))
+    };
+    let older = match platform.architecture.as_str() {
+        "amd64" => Some(("386", None)),
+        "arm64" => Some(("arm", Some("v8".to_owned()))),
+        _ => None,
+    };
+    let older = older.map(|(architecture, variant)| Platform {
+        architecture: architecture.into(),
+        os: platform.os.clone(),
+        variant,
+    });
+    of(platform).chain(older.iter().flat_map(of)).collect()
 }
 
 /// The variants that run on this platform, best first; the first is its own, with the architecture's
@@ -99,6 +118,18 @@ mod tests {
         assert_eq!(chosen(&levels, "linux/amd64"), "linux/amd64");
         assert_eq!(chosen(&levels, "linux/amd64/v4"), "linux/amd64/v3");
         assert_eq!(chosen(&["linux/386"], "linux/386"), "linux/386");
+    }
+
+    #[test]
+    fn an_older_architecture_that_runs_on_it_is_better_than_none() {
+        assert_eq!(chosen(&["linux/386", "linux/amd64"], "linux/amd64"), "linux/amd64");
+        assert_eq!(chosen(&["linux/386"], "linux/amd64"), "linux/386");
+        let arm = ["linux/arm/v6", "linux/arm/v7"];
+        assert_eq!(chosen(&arm, "linux/arm64"), "linux/arm/v7");
+        assert_eq!(
+            chosen(&["linux/arm64"], "linux/arm"),
+            "no manifest for linux/arm, only for linux/arm64"
+        );
     }
 
     #[test]

@@ -190,13 +190,9 @@ fn target(state: StageState, history: Vec<StageHistory>, options: &BuildOptions)
     let mut config = state.finished_config();
     config.config.labels.extend(options.labels.clone());
     if options.platform_given {
-        let same = config.os == options.platform.os
-            && config.architecture == options.platform.architecture;
         config.os.clone_from(&options.platform.os);
         config.architecture.clone_from(&options.platform.architecture);
-        if options.platform.variant.is_some() || !same {
-            config.variant.clone_from(&options.platform.variant);
-        }
+        config.variant.clone_from(&options.platform.variant);
     }
     let base_history = state.base_history.to_vec();
     let ours = history.iter().map(|entry| History {
