@@ -45,7 +45,7 @@ fn an_address_without_a_name_is_refused() {
     let dockerfile = "FROM busybox\nRUN timeout 5 wget http://198.51.100.7/file\n";
     let output = scene.build_only(dockerfile).returned(1);
     assert!(output.mentions("198.51.100.7"), "the refusal names the address\n{output:?}");
-    let raw = "FROM busybox\nRUN ! nc -w 3 198.51.100.7 8080 -e true\nRUN ! nc -w 3 203.0.113.9 22 -e true\n";
+    let raw = "FROM busybox\nRUN ! nc -w 3 198.51.100.7 8080 -e true\nRUN ! nc -w 3 203.0.113.9 25 -e true\n";
     let _ = scene.build_only(raw).succeeded();
 }
 

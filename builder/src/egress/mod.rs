@@ -1,8 +1,8 @@
 //! The network of RUN steps: only what the policy allows gets out, and all of it is written down.
-//! `address`, `names`, `record`, `sink`, `dns_message`, `client_hello` ← `exchange`, `upstream` ← `body` ← `dns`, `http`,
-//! `tls` ← `namespace`, `step`.
+//! `address`, `names`, `record`, `sink`, `dns_message`, `client_hello` ← `exchange`, `upstream` ← `body`, `tunnel` ← `dns`, `http`,
+//! `tls`, `ssh` ← `namespace`, `step`.
 //!
-//! Absent: inspection of TLS, ports other than 53, 80 and 443. What a step sends elsewhere is refused
+//! Absent: inspection of TLS, ports other than 22, 53, 80 and 443. What a step sends elsewhere is refused
 //! by the kernel of its egress namespace and is not recorded one by one.
 
 mod address;
@@ -16,10 +16,12 @@ mod names;
 mod namespace;
 mod record;
 mod sink;
+mod ssh;
 mod step;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod tunnel;
 mod upstream;
 
 use std::{

@@ -68,6 +68,7 @@ pub(super) struct Namespaces {
     pub(super) dns_tcp: TcpListener,
     pub(super) http: TcpListener,
     pub(super) tls: TcpListener,
+    pub(super) ssh: TcpListener,
 }
 
 impl Namespaces {
@@ -104,7 +105,7 @@ fn build() -> Result<Namespaces, NamespaceError> {
         let dns_udp = UdpSocket::bind(dns).map_err(io_fault("listen for DNS in"))?;
         dns_udp.set_nonblocking(true).map_err(io_fault("listen for DNS in"))?;
         let (dns_tcp, http, tls) = (listen(dns)?, listen(any(80))?, listen(any(443))?);
-        Ok(Namespaces { step, dns_udp, dns_tcp, http, tls })
+        Ok(Namespaces { step, dns_udp, dns_tcp, http, tls, ssh: listen(any(22))? })
     })
 }
 

@@ -25,7 +25,7 @@ use super::{
     namespace::{GATEWAY, NamespaceError, Namespaces},
     record::{Recorder, StepOrigin, StepTraffic},
     sink::Download,
-    tls,
+    ssh, tls,
     upstream::Upstreams,
 };
 
@@ -86,13 +86,14 @@ impl Step {
 
 impl StepNetwork {
     pub(super) async fn open(shared: Arc<Shared>, origin: StepOrigin) -> Result<Self, EgressError> {
-        let Namespaces { step: namespace, dns_udp, dns_tcp, http, tls } =
+        let Namespaces { step: namespace, dns_udp, dns_tcp, http, tls, ssh } =
             Namespaces::open().await?;
         let io = |source| NamespaceError::Io { step: "serve", source };
         let dns_udp = UdpSocket::from_std(dns_udp).map_err(io)?;
         let dns_tcp = TcpListener::from_std(dns_tcp).map_err(io)?;
         let http = TcpListener::from_std(http).map_err(io)?;
         let tls = TcpListener::from_std(tls).map_err(io)?;
+        let ssh = TcpListener::from_std(ssh).map_err(io)?;
         let recorder = Arc::new(Recorder::new(origin));
         let step = Arc::new(Step { shared, names: Names::default(), recorder });
         let (stop, stopped) = watch::channel(false);
@@ -107,7 +108,8 @@ impl StepNetwork {
         });
         servers.spawn(accept(dns_tcp, stopped.clone(), step.clone(), dns::serve_tcp));
         servers.spawn(accept(http, stopped.clone(), step.clone(), http::serve));
-        servers.spawn(accept(tls, stopped, step.clone(), tls::serve));
+        servers.spawn(accept(tls, stopped.clone(), step.clone(), tls::serve));
+        servers.spawn(accept(ssh, stopped, step.clone(), ssh::serve));
         Ok(Self { step, namespace, stop, servers })
     }
 

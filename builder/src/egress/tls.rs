@@ -1,18 +1,11 @@
 //! TLS from a step: passed through by server name. What travels inside is not seen.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use crate::policy::{
@@ -22,10 +15,9 @@ use crate::policy::{
 
 use super::{
     client_hello::{ClientHello, HELLO_BYTES, Heard},
-    exchange::Exchange,
     record::RefusalKind,
     step::Step,
-    upstream::UpstreamError,
+    tunnel::Tunnel,
 };
 
 /// The time a client has for its ClientHello.
@@ -95,90 +87,9 @@ async fn tunnel(
     hello: Vec<u8>,
     step: &Arc<Step>,
 ) {
-    let asked = format!("https://{name}");
-    let fetched = Target { scheme: Scheme::Https, ..target.clone() }.url(None);
-    let mut exchange = Exchange::begin(step.recorder(), "CONNECT", asked, fetched, rule);
-    let upstream = match step.upstreams().connect(target).await {
-        Ok(upstream) => upstream,
-        Err(error) => {
-            if matches!(error, UpstreamError::Private { .. }) {
-                let lines = crate::policy::network::remedy(name);
-                let remedy = format!("{lines}\n  upstream = \"https://{name}\"");
-                step.recorder().refuse(name, 443, RefusalKind::PrivateUpstream, remedy);
-                exchange.forget();
-            } else {
-                exchange.broken(error.to_string());
-            }
-            return deny(stream).await;
-        }
-    };
-    let received = Arc::new(AtomicU64::new(0));
-    let sent = exchange.sent();
-    let passed = pass(stream, upstream, &hello, &sent, &received);
-    let idle = watch(step.policy().limits().idle, &sent, &received);
-    let watched = Watched { exchange: &mut exchange, received: &received };
-    tokio::select! {
-        _ = passed => {}
-        () = idle => {}
-    }
-    drop(watched);
-    exchange.broken("TLS not inspected".into());
-}
-
-/// Notes the bytes that came also when the task is cancelled.
-struct Watched<'a> {
-    exchange: &'a mut Exchange,
-    received: &'a AtomicU64,
-}
-
-impl Drop for Watched<'_> {
-    fn drop(&mut self) {
-        self.exchange.received(self.received.load(Ordering::Relaxed));
-    }
-}
-
-async fn pass(
-    step: TcpStream,
-    upstream: TcpStream,
-    hello: &[u8],
-    sent: &AtomicU64,
-    received: &AtomicU64,
-) -> io::Result<()> {
-    let (step_in, step_out) = step.into_split();
-    let (upstream_in, mut upstream_out) = upstream.into_split();
-    upstream_out.write_all(hello).await?;
-    sent.fetch_add(hello.len() as u64, Ordering::Relaxed);
-    let out = copy(step_in, upstream_out, sent);
-    let back = copy(upstream_in, step_out, received);
-    tokio::try_join!(out, back).map(|_| ())
-}
-
-async fn copy(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    counter: &AtomicU64,
-) -> io::Result<()> {
-    let mut buffer = vec![0; 32 << 10];
-    loop {
-        let length = from.read(&mut buffer).await?;
-        if length == 0 {
-            return to.shutdown().await;
-        }
-        to.write_all(&buffer[..length]).await?;
-        counter.fetch_add(length as u64, Ordering::Relaxed);
-    }
-}
-
-/// Ends when nothing moved in either direction for `idle`.
-async fn watch(idle: Duration, sent: &AtomicU64, received: &AtomicU64) {
-    let moved = || (sent.load(Ordering::Relaxed), received.load(Ordering::Relaxed));
-    let mut before = moved();
-    loop {
-        sleep(idle).await;
-        let now = moved();
-        if now == before {
-            return;
-        }
-        before = now;
+    let fetched = Target { scheme: Scheme::Https, ..target.clone() };
+    let tunnel = Tunnel { scheme: Scheme::Https, name, target, fetched, rule };
+    if let Err(stream) = tunnel.pass(stream, &hello, step).await {
+        deny(stream).await;
     }
 }

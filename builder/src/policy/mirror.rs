@@ -16,15 +16,18 @@ pub enum Scheme {
     Http,
     /// HTTP in TLS.
     Https,
+    /// SSH, of which nothing is seen but the host.
+    Ssh,
 }
 
 impl Scheme {
-    /// The port of the scheme (RFC 9110, section 4.2).
+    /// The port of the scheme (RFC 9110, section 4.2; RFC 4253, section 4).
     #[must_use]
     pub fn port(self) -> u16 {
         match self {
             Self::Http => 80,
             Self::Https => 443,
+            Self::Ssh => 22,
         }
     }
 }
@@ -34,6 +37,7 @@ impl fmt::Display for Scheme {
         f.write_str(match self {
             Self::Http => "http",
             Self::Https => "https",
+            Self::Ssh => "ssh",
         })
     }
 }
@@ -158,6 +162,11 @@ impl Mirror {
         format!("{}: {}", self.origin, self.host)
     }
 
+    /// Does it lead to a server of SSH, so that it is about nothing else?
+    pub(super) fn is_ssh(&self) -> bool {
+        self.upstream.as_ref().is_some_and(|upstream| upstream.scheme == Scheme::Ssh)
+    }
+
     /// The upstream as written, for tables and reports.
     #[must_use]
     pub fn upstream(&self) -> Option<String> {
@@ -201,13 +210,14 @@ fn host(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<HostPattern> {
     }
 }
 
-/// `http[s]://host[:port][/path]`, with nothing else: a user name, a query or a fragment would be
+/// `http[s]://host[:port][/path]` or `ssh://host[:port]`, with nothing else: a user name, a query or a fragment would be
 /// lost on the way.
 fn upstream(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<Upstream> {
     let parsed = url::Url::parse(text.value).ok().and_then(|url| {
         let scheme = match url.scheme() {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
+            "ssh" => Scheme::Ssh,
             _ => return None,
         };
         let plain = url.username().is_empty()
@@ -221,7 +231,7 @@ fn upstream(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<Upstream> {
     });
     if parsed.is_none() {
         let message = format!("'{}' is not an upstream", text.value);
-        let help = "write it as http://host[:port][/path] or https://host[:port][/path]";
+        let help = "write it as http://host[:port][/path], https://host[:port][/path] or ssh://host[:port]";
         faults.add(text.span.clone(), message, help.into());
     }
     parsed

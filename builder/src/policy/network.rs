@@ -118,7 +118,8 @@ impl NetworkPolicy {
     /// Does any rule cover the name, so that steps may resolve it?
     #[must_use]
     pub fn knows(&self, host: &str) -> bool {
-        let usual = [None, Some(Scheme::Http.port()), Some(Scheme::Https.port())];
+        let served = [Scheme::Http, Scheme::Https, Scheme::Ssh].map(|scheme| Some(scheme.port()));
+        let usual = [&[None][..], &served].concat();
         let of_steps = |mirror: &&Mirror| usual.contains(&mirror.host().port());
         self.mirrors.iter().filter(of_steps).any(|mirror| mirror.host().matches(host))
     }
@@ -138,7 +139,8 @@ impl NetworkPolicy {
             let remedy = "ask for it without '.' and '..' components and without '\\'".to_owned();
             return Decision::Deny { reason, remedy };
         };
-        let covers = |mirror: &&Mirror| mirror.host().covers(host, port, scheme.port());
+        let covers =
+            |mirror: &&Mirror| !mirror.is_ssh() && mirror.host().covers(host, port, scheme.port());
         let of_host: Vec<&Mirror> = self.mirrors.iter().filter(covers).collect();
         if of_host.is_empty() && port != scheme.port() {
             return unserved_port(host, port);
@@ -178,7 +180,7 @@ impl NetworkPolicy {
         let Some(mirror) = of_host.next() else { return unknown_host(host, port) };
         let upstream = mirror.target(Scheme::Https, host, port, "");
         if !mirror.paths().is_empty()
-            || upstream.scheme == Scheme::Http
+            || upstream.scheme != Scheme::Https
             || !upstream.path.is_empty()
         {
             return Decision::Deny {
@@ -189,6 +191,31 @@ impl NetworkPolicy {
             };
         }
         Decision::Allow { upstream, tls: mirror.tls(), rule: mirror.rule() }
+    }
+}
+
+impl NetworkPolicy {
+    /// Decides on an SSH connection. Only a rule that names port 22 allows one: what travels inside is not
+    /// seen.
+    #[must_use]
+    pub fn decide_ssh(&self, host: &str) -> Decision {
+        let port = Scheme::Ssh.port();
+        let named = |mirror: &&Mirror| {
+            mirror.host().port() == Some(port)
+                && mirror.host().matches(host)
+                && mirror.paths().is_empty()
+        };
+        let Some(mirror) = self.mirrors.iter().find(named) else {
+            return unserved_port(host, port);
+        };
+        let upstream = mirror.target(Scheme::Ssh, host, port, "");
+        if upstream.scheme != Scheme::Ssh {
+            return Decision::Deny {
+                reason: "the rule has another kind of upstream".into(),
+                remedy: format!("write upstream = \"ssh://{}\", or leave it out", shortened(host)),
+            };
+        }
+        Decision::Allow { upstream, tls: Tls::Tunnel, rule: mirror.rule() }
     }
 }
 

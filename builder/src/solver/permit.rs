@@ -16,6 +16,9 @@ pub(super) fn permitted(requests: &[RequestRecord], policy: &NetworkPolicy) -> b
 fn allowed(request: &RequestRecord, policy: &NetworkPolicy) -> bool {
     let repository = request.url.strip_prefix("git+");
     let Ok(url) = Url::parse(repository.unwrap_or(&request.url)) else { return false };
+    if let (Some(host), "ssh", "CONNECT") = (url.host_str(), url.scheme(), &*request.method) {
+        return matches!(policy.decide_ssh(host), Decision::Allow { .. });
+    }
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return false;
     };

@@ -26,7 +26,7 @@ async fn only_the_served_ports_answer() {
         let named = lookup("packages.example").unwrap();
         let addresses = [[127, 0, 0, 1], [10, 0, 2, 2], [198, 51, 100, 7], named.octets()];
         for address in addresses {
-            for port in [port, 22, 5000, 8080] {
+            for port in [port, 23, 5000, 8080] {
                 let refused = connect((address, port)).unwrap_err();
                 assert_eq!(refused.kind(), ErrorKind::ConnectionRefused, "{address:?} {port}");
             }

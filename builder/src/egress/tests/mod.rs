@@ -6,6 +6,7 @@ mod dns;
 mod escape;
 mod http;
 mod origin;
+mod ssh;
 mod tls;
 
 use std::{
