@@ -69,6 +69,7 @@ pub struct Archive<R> {
     raw: Vec<u8>,
     ended: bool,
     trailing: bool,
+    whole: bool,
 }
 
 #[derive(Default)]
@@ -90,7 +91,14 @@ impl<R: Read> Archive<R> {
             raw: Vec::new(),
             ended: false,
             trailing: false,
+            whole: true,
         }
+    }
+
+    /// Does not look at what comes after the end of the archive, be it damaged.
+    #[must_use]
+    pub fn without_tail(self) -> Self {
+        Self { whole: false, ..self }
     }
 
     /// The next member, or `None` at the end. The end reads the stream to its last byte, so that a
@@ -332,6 +340,9 @@ impl<R: Read> Archive<R> {
 
     fn drain(&mut self) -> Result<(), ArchiveError> {
         self.ended = true;
+        if !self.whole {
+            return Ok(());
+        }
         let mut buffer = vec![0; 64 * 1024];
         loop {
             match self.inner.read(&mut buffer) {

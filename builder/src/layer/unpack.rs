@@ -54,11 +54,15 @@ pub struct UnpackOptions {
     pub max_bytes: u64,
     /// Everything belongs to these ids (before the shift) instead of the archive's.
     pub owner: Option<(u32, u32)>,
+    /// Unpack an archive of a user's, no layer: the root stays as it is, and what comes after the
+    /// archive's end does not matter.
+    pub added: bool,
 }
 
 impl Default for UnpackOptions {
     fn default() -> Self {
-        Self { shift: 0, whiteouts: Whiteouts::Remove, max_bytes: 1 << 40, owner: None }
+        let (whiteouts, max_bytes) = (Whiteouts::Remove, 1 << 40);
+        Self { shift: 0, whiteouts, max_bytes, owner: None, added: false }
     }
 }
 
@@ -73,7 +77,8 @@ pub struct Unpacked {
     pub devices: u64,
 }
 
-/// Unpacks an uncompressed layer archive into `root` and reads the archive to its last byte.
+/// Unpacks an uncompressed layer archive into `root` and reads it to its last byte, unless it is one
+/// that a user adds.
 ///
 /// # Errors
 /// See [`UnpackError`]. What was unpacked until then stays: the caller throws the snapshot away.
@@ -83,6 +88,9 @@ pub fn unpack(
     options: UnpackOptions,
 ) -> Result<Unpacked, UnpackError> {
     let mut archive = Archive::new(tar);
+    if options.added {
+        archive = archive.without_tail();
+    }
     let mut state = Unpacker {
         root: Root::open(root).map_err(UnpackError::Root)?,
         options,
@@ -183,6 +191,9 @@ impl Unpacker {
     }
 
     fn own_root(&mut self, member: &Member) -> Result<(), UnpackError> {
+        if self.options.added {
+            return Ok(());
+        }
         self.check_owner(member)?;
         let root = self.root.directory(&[], 0).map_err(refusal(member))?;
         let fd = open_directory(root.as_fd(), b"").map_err(refusal(member))?;
@@ -309,7 +320,10 @@ impl Unpacker {
                 if self.links.contains(&path) {
                     self.links.insert(parts.join(&b'/'));
                 }
-                Ok(())
+                match self.options.added {
+                    true => self.shared_attributes(member, name, parent).map_err(refusal(member)),
+                    false => Ok(()),
+                }
             }
             Err(Errno::NOENT | Errno::NOTDIR) => Err(UnpackError::NoTarget { entry, target }),
             Err(fault) => Err(refusal(member)(fault.into())),

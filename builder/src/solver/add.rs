@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     Solver, VertexResult,
     chain::{Active, Commit},
-    copy::content,
+    copy::{content, is_linked, linked_owner},
     error::SolveError,
     event::Event,
     key::key,
@@ -50,7 +50,7 @@ pub(super) async fn solve(
     source: Option<&VertexResult>,
     exported: bool,
 ) -> Result<VertexResult, SolveError> {
-    super::copy::linked_owner(op)?;
+    linked_owner(op)?;
     let epoch = solver.options.epoch;
     let wanted = Wanted {
         gate: Gate::Policy(solver.options.network.clone()),
@@ -73,10 +73,9 @@ pub(super) async fn solve(
         chown: op.chown.as_deref(),
         chmod: op.chmod.as_deref(),
         unpack: (op.unpack, op.unpack_remote),
-        link: op.link,
+        link: is_linked(op),
     };
-    // A linked one is a layer of its own, made over nothing, whatever it then lies on.
-    let below = if op.link { &[][..] } else { &parent.layers };
+    let below = if is_linked(op) { &[][..] } else { &parent.layers };
     let key = key("add", below, epoch, &inputs)?;
     if let Some(hit) = solver.cached(&key, &parent.layers).await? {
         return Ok(hit);
@@ -101,7 +100,7 @@ pub(super) async fn solve(
         return Err(error);
     }
     let requests = remote.iter().map(|found| found.record(origin)).collect();
-    let want = Commit { epoch, export: exported || op.link };
+    let want = Commit { epoch, export: exported || is_linked(op) };
     let found = StepResult { requests, ..StepResult::default() };
     solver.conclude(active, below, parent, &key, want, found).await
 }
@@ -134,6 +133,7 @@ async fn add(
     };
     let (mounted, dir) = chains.mount(&active.mounts)?;
     let (context, op) = (solver.context.clone(), op.clone());
+    let epoch = solver.options.epoch;
     tokio::task::spawn_blocking(move || {
         // Unmounted before its directory is removed, also when something fails.
         let dir = dir;
@@ -147,6 +147,7 @@ async fn add(
             chmod: op.chmod.as_deref().map(str::parse::<Chmod>).transpose()?,
             unpack: op.unpack,
             shift: OWNER_SHIFT,
+            epoch,
         };
         if !(local.sources.is_empty() && local.inline.is_empty()) {
             let root = match &view {

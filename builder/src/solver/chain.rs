@@ -345,7 +345,7 @@ impl Chains {
         let top = pack::Top::of(mounts).ok_or(SolveError::EmptyChain)?;
         let (content, view) = (self.content.clone(), self.directory()?);
         let compression = want.export.then_some(self.blobs.compression);
-        let pack = move || pack::pack_top(&top, view.path(), (want.epoch, compression), &content);
+        let pack = move || pack::pack_top(&top, view.path(), want.epoch, compression, &content);
         tokio::task::spawn_blocking(pack).await?
     }
 }

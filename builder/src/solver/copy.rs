@@ -61,9 +61,9 @@ pub(super) async fn solve(
     let content = content(solver, &selection, source).await?;
     let (chown, chmod) = (op.chown.as_deref(), op.chmod.as_deref());
     let inputs =
-        CopyKey { content, dest: &op.dest, chown, chmod, unpack: op.unpack, link: op.link };
+        CopyKey { content, dest: &op.dest, chown, chmod, unpack: op.unpack, link: is_linked(op) };
     // A linked copy is a layer of its own, made over nothing, whatever it then lies on.
-    let below = if op.link { &[][..] } else { &parent.layers };
+    let below = if is_linked(op) { &[][..] } else { &parent.layers };
     let key = key("copy", below, epoch, &inputs)?;
     if let Some(hit) = solver.cached(&key, &parent.layers).await? {
         return Ok(hit);
@@ -86,13 +86,18 @@ pub(super) async fn solve(
         return Err(error);
     }
     // Only from a blob can its files be laid over the parent's.
-    let want = Commit { epoch, export: exported || op.link };
+    let want = Commit { epoch, export: exported || is_linked(op) };
     solver.conclude(active, below, parent, &key, want, StepResult::default()).await
+}
+
+/// Is this a layer of its own? As in BuildKit, `--chmod` takes `--link` back.
+pub(super) fn is_linked(op: &CopyOp) -> bool {
+    op.link && op.chmod.as_deref().is_none_or(str::is_empty)
 }
 
 /// A linked copy sees no `/etc/passwd`, so its owner can only be a number.
 pub(super) fn linked_owner(op: &CopyOp) -> Result<(), SolveError> {
-    match op.chown.as_deref().filter(|owner| op.link && !passwd::is_numeric(owner)) {
+    match op.chown.as_deref().filter(|owner| is_linked(op) && !passwd::is_numeric(owner)) {
         Some(owner) => Err(SourceError::LinkedOwner { text: owner.to_owned() }.into()),
         None => Ok(()),
     }
@@ -145,6 +150,7 @@ async fn copy_into(
     };
     let (mounted, dir) = chains.mount(&active.mounts)?;
     let (context, op) = (solver.context.clone(), op.clone());
+    let epoch = solver.options.epoch;
     tokio::task::spawn_blocking(move || {
         let owner = op
             .chown
@@ -158,6 +164,7 @@ async fn copy_into(
             chmod: op.chmod.as_deref().map(str::parse::<Chmod>).transpose()?,
             unpack: op.unpack,
             shift: OWNER_SHIFT,
+            epoch,
         };
         let root = match &view {
             Some(view) => {

@@ -60,7 +60,8 @@ impl Top {
 pub(super) fn pack_top(
     top: &Top,
     view: &Path,
-    (epoch, compression): (i64, Option<Compression>),
+    epoch: i64,
+    compression: Option<Compression>,
     content: &ContentStore,
 ) -> Result<Packed, SolveError> {
     let mounted = match top.below.is_empty() {

@@ -39,7 +39,7 @@ pub fn unpack_file(
     let fault = |reason: String| SourceError::Archive { path: name.into(), reason };
     let file = File::open(path).map_err(SourceError::io("open", path))?;
     let tar = decompressed(file).map_err(|cause| fault(cause.to_string()))?;
-    let options = UnpackOptions { shift, ..UnpackOptions::default() };
+    let options = UnpackOptions { shift, added: true, ..UnpackOptions::default() };
     unpack(tar, into, options).map_err(|cause| fault(cause.to_string()))
 }
 

@@ -49,6 +49,8 @@ pub struct CopySpec {
     pub unpack: bool,
     /// What is added to an id of the image on disk.
     pub shift: u32,
+    /// Time of files that are given in the Dockerfile; seconds since 1970.
+    pub epoch: i64,
 }
 
 /// What a copy did.
@@ -176,9 +178,10 @@ impl Copier<'_> {
     /// ADD: the destination is a directory, made if need be; `--chmod` does not concern an archive.
     fn unpack(&mut self, pick: &Picked) -> Result<(), SourceError> {
         let into = self.target.resolve(&clean(&format!("/{}", self.spec.dest)))?;
-        self.target.ensure_dir(&into, self.parents())?;
+        let owner = self.spec.owner.unwrap_or_default();
+        self.target.ensure_dir(&into, Made { owner, mode: 0o755 })?;
         let (shift, owner) = (self.spec.shift, self.spec.owner);
-        let options = UnpackOptions { shift, owner, ..UnpackOptions::default() };
+        let options = UnpackOptions { shift, owner, added: true, ..UnpackOptions::default() };
         let on_disk = self.target.on_disk(&into);
         if let Some(done) = unpack_into(self.source, &pick.path, &on_disk, options)? {
             self.copied.files += done.entries;
@@ -203,7 +206,7 @@ impl Copier<'_> {
         let facts = Facts {
             owner: self.spec.owner.unwrap_or_default(),
             mode: self.mode(0o644, false),
-            mtime: None,
+            mtime: Some((self.spec.epoch, 0)),
             xattrs: Vec::new(),
         };
         self.target.write(&dest, contents, &facts)?;

@@ -57,7 +57,8 @@ impl Peer {
         let output = format!("type=oci,rewrite-timestamp=true,dest={}", archive.display());
         let context = context::folder(work, "").to_string_lossy().into_owned();
         let own = case.arguments(work, registry);
-        let mut args = vec!["build", "--progress=plain", "--network=host", "--provenance=false"];
+        let mut args =
+            vec!["build", "--no-cache", "--progress=plain", "--network=host", "--provenance=false"];
         args.extend(["-o", &output]);
         args.extend(own.iter().map(String::as_str));
         args.push(&context);

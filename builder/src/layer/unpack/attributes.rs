@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-use rustix::fs::{self, AtFlags, Mode, Timespec, Timestamps, XattrFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, Timespec, Timestamps, XattrFlags};
 
 use super::{MAX_ID, UnpackError, Unpacker, refusal};
 use crate::layer::{
@@ -65,6 +65,26 @@ impl Unpacker {
         if member.kind == Kind::Fifo {
             fs::chmodat(parent, name, Mode::from_raw_mode(member.mode & 0o7777), AtFlags::empty())?;
         }
+        Ok(fs::utimensat(parent, name, &times(member.mtime), AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// A hard link's entry says owner, mode and time once more; where it says something else, the last
+    /// word counts, as with other unpackers.
+    pub(super) fn shared_attributes(
+        &self,
+        member: &Member,
+        name: &[u8],
+        parent: &OwnedFd,
+    ) -> io::Result<()> {
+        let stat = fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(());
+        }
+        let (owner, group) = self.owner(member);
+        if (stat.st_uid, stat.st_gid) != (owner, group) {
+            fs::chownat(parent, name, uid(owner), gid(group), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        fs::chmodat(parent, name, Mode::from_raw_mode(member.mode & 0o7777), AtFlags::empty())?;
         Ok(fs::utimensat(parent, name, &times(member.mtime), AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
