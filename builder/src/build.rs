@@ -154,8 +154,8 @@ pub async fn build(
     cancel: &CancellationToken,
 ) -> Result<Build, BuildError> {
     let dockerfile = Dockerfile::parse(&request.source).map_err(BuildError::Dockerfile)?;
-    export::check(&request.outputs).await?;
     let tell = observer.as_ref();
+    export::check(&request.outputs).await?;
     let planned = plan(&dockerfile, request, host);
     let (plans, images) = told(tell, Phase::only(PhaseKind::Resolve), planned).await?;
     unused(&request.options, &plans, observer.as_ref());

@@ -222,17 +222,22 @@ impl Work<'_> {
         match &output.target {
             ImageTarget::Docker(endpoints) => {
                 let stream = Stream::Docker(self.archive(output, product));
-                for line in docker::load(&stream, endpoints).await? {
-                    self.observer.event(Event::Activity(&format!("Docker: {line}")));
+                let load = docker::load(&stream, endpoints);
+                let phase = Phase::of(PhaseKind::Load, "into Docker");
+                for line in told(self.observer, phase, load).await? {
+                    self.say(format_args!("Docker: {line}"));
                 }
             }
             ImageTarget::Containerd { socket, namespace } => {
                 let names = self.outputs.names_of(output);
                 let place = (socket.as_path(), namespace.as_str());
-                containerd::load(&product.release, names, &self.host.content, place).await?;
+                let load = containerd::load(&product.release, names, &self.host.content, place);
+                let phase = Phase::of(PhaseKind::Load, "into containerd");
+                told(self.observer, phase, load).await?;
                 for name in names {
-                    let done = format!("containerd: loaded {name} into the namespace {namespace}");
-                    self.observer.event(Event::Activity(&done));
+                    self.say(format_args!(
+                        "containerd: loaded {name} into the namespace {namespace}"
+                    ));
                 }
             }
             _ => {}
@@ -264,6 +269,10 @@ impl Work<'_> {
             _ => self.streams.push((stream, sink.clone())),
         }
         Ok(())
+    }
+
+    fn say(&self, what: std::fmt::Arguments<'_>) {
+        self.observer.event(Event::Activity(&what.to_string()));
     }
 
     fn written<T, E>(&self, path: &Path, write: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

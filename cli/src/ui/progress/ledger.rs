@@ -158,7 +158,7 @@ impl Ledger {
             Event::Waiting(origin, wait) => {
                 let what = match wait {
                     Wait::Slot => "waits for another step to end".to_owned(),
-                    Wait::CacheMount(id) => format!("waits for the cache mount '{}'", harmless(id)),
+                    Wait::CacheMount(id) => format!("waits for the cache '{}'", harmless(id)),
                 };
                 self.set(origin, StepState::Waiting(what, now));
             }

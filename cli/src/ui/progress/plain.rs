@@ -77,7 +77,8 @@ impl Plain {
             Event::Started(origin) => step(origin, &harmless(&origin.text)),
             Event::Cached(origin) => step(origin, &format!("CACHED {}", harmless(&origin.text))),
             Event::Waiting(origin, Wait::CacheMount(id)) => {
-                step(origin, &format!("waits for the cache mount '{}'", harmless(id)))
+                let held = "which another step or build holds";
+                step(origin, &format!("waiting for the cache '{}', {held}", harmless(id)))
             }
             Event::Finished(origin, after) => step(origin, &format!("done in {}", seconds(after))),
             Event::Failed(origin, after) => {
