@@ -2,6 +2,7 @@
 //! `platform` makes an image of what was done, `files` takes its files instead, `statements` gathers the
 //! images and signs what is said.
 
+mod doubts;
 mod files;
 pub mod layouts;
 mod plan;
@@ -28,6 +29,7 @@ use crate::{
     graph::{self, BuildGraph, BuildOptions, ConfigLines},
     harden::{HardenError, HardenOptions},
     image::described::DescribeError,
+    lint::selection::CheckError,
     oci::platform::Platform,
     provenance::{ContextRecord, FetchedInput, Parameters, ProvenanceError},
     solver::{
@@ -108,6 +110,8 @@ pub enum BuildError {
     #[error("there is no platform to build for")]
     NoPlatform,
     #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error(transparent)]
     Image(Box<ImageSourceError>),
     #[error(transparent)]
     BaseTrust(Box<BaseTrustError>),
@@ -158,6 +162,7 @@ pub async fn build(
     export::check(&request.outputs).await?;
     let planned = plan(&dockerfile, request, host);
     let (plans, images) = told(tell, Phase::only(PhaseKind::Resolve), planned).await?;
+    doubts::tell(&dockerfile, request, &images.configs(), observer.as_ref())?;
     unused(&request.options, &plans, observer.as_ref());
     if let Some(plan) = plans.first() {
         unknown_stages(&request.solve.fresh, &plan.graph, observer.as_ref());
@@ -205,7 +210,8 @@ fn unknown_stages(fresh: &FreshStages, graph: &BuildGraph, observer: &dyn Observ
     }
 }
 
-/// Names the build arguments that no ARG took: mostly a typing error.
+/// Names the build arguments that no ARG took: mostly a typing error. Those that speak to the builder
+/// itself are not meant for one.
 fn unused(options: &BuildOptions, plans: &[PlatformPlan], observer: &dyn Observer) {
     let given = options.build_args.iter().filter(|(_, value)| value.is_some());
     // Some reach further than to an ARG.

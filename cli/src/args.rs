@@ -10,6 +10,7 @@ use crate::{
         cache::{self, CacheArgs},
         completion::{self, CompletionArgs},
         key::{self, KeyArgs},
+        lint::{self, LintArgs},
         provenance::{self, ProvenanceArgs},
         sbom::{self, SbomArgs},
         verify::{self, VerifyArgs},
@@ -34,6 +35,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Build an image from a Dockerfile
     Build(Box<BuildArgs>),
+    /// Look at a Dockerfile without building it
+    Lint(LintArgs),
     /// Check an image's signature, provenance and SBOM
     Verify(VerifyArgs),
     /// Print an image's SBOM, and say whether it was verified
@@ -55,6 +58,7 @@ impl Command {
     pub(crate) fn run(&self, printer: &Printer) -> Result<ExitCode, CliError> {
         match self {
             Self::Build(args) => build::run(args, printer),
+            Self::Lint(args) => lint::run(args, printer),
             Self::Verify(args) => verify::run(args, printer),
             Self::Sbom(args) => sbom::run(args, printer),
             Self::Provenance(args) => provenance::run(args, printer),

@@ -73,7 +73,7 @@ fn a_doubt_is_shown_once_and_an_argument_that_nothing_takes_is_named() {
     scene.dockerfile("FROM busybox\nARG TAKEN\nCMD ['a']\n");
     let args = ["--harden", "off", "--build-arg", "TAKEN=1", "--build-arg", "TAEKN=2"];
     let output = scene.build(&args).succeeded();
-    assert_eq!(output.stderr.matches("JSONArgsRecommended").count(), 1, "{output:?}");
+    assert_eq!(output.stderr.matches("warning[JSONArgsRecommended]").count(), 1, "{output:?}");
     assert!(output.mentions("warning: the build argument 'TAEKN' is not used"), "{output:?}");
     assert!(!output.mentions("argument 'TAKEN'"), "{output:?}");
 }

@@ -7,6 +7,7 @@ use touchmark_tests::{home::Home, repository};
 const COMMANDS: &[&[&str]] = &[
     &[],
     &["build"],
+    &["lint"],
     &["verify"],
     &["sbom"],
     &["provenance"],

@@ -22,6 +22,7 @@ mod cosign;
 mod crash;
 mod docker_plugin;
 mod isolation;
+mod lint;
 mod mounts;
 mod network;
 mod outputs;

@@ -39,7 +39,8 @@ pub(super) async fn plan(
     Ok((plans, images))
 }
 
-fn options(request: &BuildRequest, platform: &Platform) -> BuildOptions {
+/// The options for one of the platforms.
+pub(super) fn options(request: &BuildRequest, platform: &Platform) -> BuildOptions {
     BuildOptions {
         platform: platform.clone(),
         several_platforms: request.platforms.len() > 1,

@@ -92,6 +92,9 @@ fn render(level: &str, source_name: &str, source: &str, diagnostic: &Diagnostic)
     if let Some(help) = &diagnostic.help {
         let _ = writeln!(out, "{margin} = help: {}", clean(help));
     }
+    if let Some(rule) = diagnostic.rule {
+        let _ = writeln!(out, "{margin} = more: touchmark lint --explain {rule}");
+    }
     out
 }
 
@@ -153,7 +156,7 @@ mod tests {
             .rule("StageNameCasing");
         assert_eq!(
             warning_excerpt("f", SOURCE, &fault),
-            "warning[StageNameCasing]: m\n --> f:3:5\n  |\n3 | RNU apt-get update\n  |     ^^^^^^^\n  = note: defined here\n ::: f:1:6\n  |\n1 | FROM debian\n  |      ^^^^^^\n"
+            "warning[StageNameCasing]: m\n --> f:3:5\n  |\n3 | RNU apt-get update\n  |     ^^^^^^^\n  = note: defined here\n ::: f:1:6\n  |\n1 | FROM debian\n  |      ^^^^^^\n  = more: touchmark lint --explain StageNameCasing\n"
         );
     }
 

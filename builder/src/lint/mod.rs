@@ -4,10 +4,12 @@
 //! In reading order: [`rule`] names the rules, [`finding`] is what one of them found, [`subject`] is what
 //! they look at, `scope` the variables at an instruction, `rules` has one file for each rule or small
 //! family; [`selection`] says which findings count, [`report`] writes them. [`targets`] and [`outline`]
-//! answer the other two questions, [`place`] says where things stand.
+//! answer two other questions, `faults` says why a file cannot be built, [`answer`] writes those; [`place`] says where things stand.
 //!
 //! BuildKit's rules have BuildKit's names and fire in the same cases (build checks, frontend 1.26).
 
+pub mod answer;
+mod faults;
 pub mod finding;
 pub mod outline;
 pub mod place;
@@ -21,6 +23,7 @@ pub mod subject;
 pub mod targets;
 
 pub use self::{
+    faults::faults,
     finding::Finding,
     rule::{Kind, Rule},
     selection::Selection,

@@ -12,6 +12,36 @@ use crate::{
 /// The build argument that stands for the `check` directive, as BuildKit has it.
 pub const ARGUMENT: &str = "BUILDKIT_DOCKERFILE_CHECK";
 
+/// Why the rules end a build.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// `error=true` and at least one finding.
+    #[error("the check of the Dockerfile failed: {}", .0.join(", "))]
+    Broken(Vec<&'static str>),
+    /// The build argument cannot be read.
+    #[error("{message}")]
+    Options {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+}
+
+impl CheckError {
+    /// What to do.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::Broken(_) => {
+                "mend what the warnings say, name the rules in # check=skip=…, or leave out error=true"
+                    .into()
+            }
+            Self::Options { help, .. } => help.clone(),
+        }
+    }
+}
+
 /// What the `check` directive says, or the build argument that takes its place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -24,15 +54,16 @@ impl Selection {
     /// rules that give advice.
     ///
     /// # Errors
-    /// What is wrong with the build argument, and what to do.
+    /// What is wrong with the build argument.
     pub fn new(
         file: &Dockerfile,
         options: &BuildOptions,
         strict: bool,
-    ) -> Result<Self, (String, String)> {
+    ) -> Result<Self, CheckError> {
         let check = match options.build_args.get(ARGUMENT) {
-            Some(Some(text)) => Check::parse(text)
-                .map_err(|(message, help)| (format!("{ARGUMENT}: {message}"), help))?,
+            Some(Some(text)) => Check::parse(text).map_err(|(message, help)| {
+                CheckError::Options { message: format!("{ARGUMENT}: {message}"), help }
+            })?,
             _ => file.directives.check.clone(),
         };
         Ok(Self { check, strict })
@@ -52,15 +83,17 @@ impl Selection {
         wanted && !names(&self.check.skip, true)
     }
 
-    /// The names of the rules that fail the build, each once; none where findings are only doubts.
-    #[must_use]
-    pub fn failing(&self, findings: &[Finding]) -> Vec<&'static str> {
+    /// Do the findings let the file be built?
+    ///
+    /// # Errors
+    /// The rules that were broken, where the file wants an error for that.
+    pub fn judge(&self, findings: &[Finding]) -> Result<(), CheckError> {
         let mut names = Vec::new();
         for finding in findings.iter().filter(|_| self.check.error) {
             if !names.contains(&finding.rule.name) {
                 names.push(finding.rule.name);
             }
         }
-        names
+        if names.is_empty() { Ok(()) } else { Err(CheckError::Broken(names)) }
     }
 }

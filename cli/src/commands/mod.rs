@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod completion;
 pub(crate) mod key;
+pub(crate) mod lint;
 pub(crate) mod provenance;
 pub(crate) mod sbom;
 pub(crate) mod verify;

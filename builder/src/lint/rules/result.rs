@@ -14,12 +14,15 @@ use crate::{
 #[derive(Default)]
 struct Last<'v> {
     user: Option<(&'v str, Span)>,
+    /// Is it known what the base image sets?
+    known: bool,
     started: [Option<(&'static str, &'v CommandLine)>; 3],
 }
 
 pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     let Some(target) = view.file.stages.get(view.survey.target) else { return };
     let (mut chain, mut base_user) = (vec![view.survey.target], None);
+    let mut known = true;
     while let Some(StageBase::Stage(base)) =
         chain.last().and_then(|index| view.survey.stages.get(*index)).map(|stage| &stage.base)
     {
@@ -27,8 +30,10 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
     }
     if let Some(first) = chain.last().and_then(|index| view.survey.stages.get(*index)) {
         base_user = view.base_config(first).map(|config| config.config.user.as_str());
+        known = base_user.is_some() || first.base == StageBase::Scratch;
     }
-    let mut last = Last { user: base_user.map(|user| (user, target.span)), ..Last::default() };
+    let user = base_user.map(|user| (user, target.span));
+    let mut last = Last { user, known, ..Last::default() };
     for index in chain.iter().rev() {
         for instruction in &view.file.stages[*index].instructions {
             match &instruction.kind {
@@ -50,6 +55,9 @@ fn report(last: &Last<'_>, from: Span, findings: &mut Vec<Finding>) {
     let (user, span) = last.user.unwrap_or(("", from));
     if is_root(user) {
         let message = match user {
+            "" if !last.known => {
+                "no USER is set: the image runs as root, unless its base says otherwise".to_owned()
+            }
             "" => "no USER is set: the image runs as root".to_owned(),
             user => format!("the image runs as '{}', which is root", shown(user)),
         };

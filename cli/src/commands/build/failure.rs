@@ -9,6 +9,7 @@ use touchmark_builder::{
     egress::Refusal,
     graph::ConfigLines,
     harden::{Field, HardenError},
+    lint::selection::CheckError,
     registry::error::RegistryError,
     solver::error::SolveError,
     source::image::ImageSourceError,
@@ -20,6 +21,7 @@ use crate::error::CliError;
 pub(super) fn explain(error: &BuildError, name: &str, source: &str) -> CliError {
     match error {
         BuildError::Dockerfile(faults) => super::faults(name, source, faults),
+        BuildError::Check(error) => check(error),
         BuildError::Image(error) => image(error, name, source),
         BuildError::BaseTrust(error) => base_trust(error, name, source),
         BuildError::Solve(error) => solve(error, name, source),
@@ -130,4 +132,13 @@ fn hardening(error: &HardenError, lines: &ConfigLines, name: &str, source: &str)
         }
     });
     CliError::failed(shown.collect::<Vec<_>>().join("\n\n"))
+}
+
+/// A broken rule is a failed build, as docker has it; a build argument that cannot be read is wrong usage.
+fn check(error: &CheckError) -> CliError {
+    let shown = match error {
+        CheckError::Broken(_) => CliError::failed(error.to_string()),
+        CheckError::Options { .. } => CliError::usage(error.to_string()),
+    };
+    shown.hint(error.help())
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 mod built_image;
+mod call;
 mod context;
 mod failure;
 mod host;
@@ -71,11 +72,15 @@ fn build_image(
     printer: &Printer,
 ) -> Result<ExitCode, CliError> {
     let config = Config::from_environment()?;
-    let worker_config = inside::worker_config(&config)?;
     if !config::entered() {
         args.legacy.warnings().iter().for_each(|warning| printer.warning(warning));
     }
     let asked = Asked::new(args)?;
+    let question = args.call.question();
+    if let Some(question) = question.filter(|_| !asked.is_remote()) {
+        return call::answer(args, &asked, Gathered::default(), question, &config, printer);
+    }
+    let worker_config = inside::worker_config(&config)?;
     let secrets = Arc::new(secrets::read(&args.steps.secret)?);
     // What is read or fetched first is so once: inside, where its files can have their owners.
     let early = match asked.is_remote() {
@@ -87,6 +92,9 @@ fn build_image(
         None => (None, Gathered::default()),
     };
     let (workspace, gathered) = gathered;
+    if let Some(question) = question {
+        return call::answer(args, &asked, gathered, question, &config, printer);
+    }
     let plan = Plan::new(args, &asked, gathered, secrets, &config)?;
     let signing = Signing::choose(args, &plan)?;
     let base_trust = base_trust(&plan)?;

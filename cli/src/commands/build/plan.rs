@@ -72,8 +72,7 @@ impl Plan {
         }
         let platforms = platforms(&args.source.platform)?;
         let named = NamedContexts::read(&args.source.build_context)?;
-        let mut options = options(args, &platforms)?;
-        options.named_contexts.clone_from(&named.graph);
+        let options = options(args, &platforms, &named)?;
         let given = options.build_args.get(config::SOURCE_DATE_EPOCH).and_then(Option::as_deref);
         let epoch = match (given.map_or(Ok(None), config::epoch)?, &git) {
             (Some(epoch), _) => epoch,
@@ -121,7 +120,8 @@ fn policy(args: &BuildArgs, usual: Vec<PathBuf>) -> Result<PolicyFile, CliError>
     policy_file::read(args.source.policy.clone().or_else(usual).as_deref())
 }
 
-fn platforms(texts: &[String]) -> Result<Vec<Platform>, CliError> {
+/// `--platform`, several times or separated by commas. `local` is this machine's.
+pub(super) fn platforms(texts: &[String]) -> Result<Vec<Platform>, CliError> {
     let host = Platform::host();
     let mut platforms = Vec::new();
     for text in texts.iter().flat_map(|text| text.split(',')).map(str::trim) {
@@ -149,7 +149,11 @@ fn platforms(texts: &[String]) -> Result<Vec<Platform>, CliError> {
     Ok(platforms)
 }
 
-fn options(args: &BuildArgs, platforms: &[Platform]) -> Result<BuildOptions, CliError> {
+pub(super) fn options(
+    args: &BuildArgs,
+    platforms: &[Platform],
+    named: &NamedContexts,
+) -> Result<BuildOptions, CliError> {
     let host = Platform::host();
     let platform = platforms.first().cloned().unwrap_or_else(|| host.clone());
     let mut options = BuildOptions { build_platform: host, ..BuildOptions::new(platform) };
@@ -173,6 +177,7 @@ fn options(args: &BuildArgs, platforms: &[Platform]) -> Result<BuildOptions, Cli
         known.or_insert(Some(epoch));
     }
     options.labels = labels(&args.result.label)?;
+    options.named_contexts.clone_from(&named.graph);
     Ok(options)
 }
 

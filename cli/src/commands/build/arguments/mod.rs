@@ -1,5 +1,6 @@
 //! The flags of `touchmark build`, by what they are about.
 
+pub(super) mod call;
 pub(super) mod evidence;
 pub(super) mod legacy;
 pub(super) mod progress;
@@ -12,8 +13,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use self::{
-    evidence::EvidenceArgs, legacy::LegacyArgs, progress::ProgressArgs, result::ResultArgs,
-    source::SourceArgs, steps::StepArgs,
+    call::CallArgs, evidence::EvidenceArgs, legacy::LegacyArgs, progress::ProgressArgs,
+    result::ResultArgs, source::SourceArgs, steps::StepArgs,
 };
 
 /// Build an image from a Dockerfile.
@@ -37,6 +38,8 @@ pub(crate) struct BuildArgs {
     pub(crate) evidence: EvidenceArgs,
     #[command(flatten)]
     pub(crate) progress: ProgressArgs,
+    #[command(flatten)]
+    pub(crate) call: CallArgs,
     #[command(flatten)]
     pub(crate) legacy: LegacyArgs,
 }
