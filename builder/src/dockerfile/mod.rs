@@ -1,7 +1,7 @@
 //! The Dockerfile language (Dockerfile reference, frontend 1.26), from text to typed instructions.
 //!
-//! In reading order: [`span`] and [`diagnostic`] say where and what; `line` and [`directive`] make
-//! logical lines; `word`, [`heredoc`] and [`expansion`] make words; `statement` is an instruction while
+//! In reading order: [`span`] and [`diagnostic`] say where and what; [`encoding`] makes
+//! text of bytes, `line` and [`directive`] logical lines of it; `word`, [`heredoc`] and [`expansion`] make words; `statement` is an instruction while
 //! it is parsed, [`instruction`] what comes of it, one file per family; `parse` puts it together.
 //!
 //! Absent: the meaning of the instructions (room `graph`), the ignore file, any input or output.
@@ -11,6 +11,7 @@ pub mod copy;
 pub mod diagnostic;
 pub mod directive;
 pub mod duration;
+pub mod encoding;
 pub mod expansion;
 pub mod healthcheck;
 pub mod heredoc;

@@ -140,7 +140,17 @@ impl MountError {
                 None => "the keys are type, from, source, target, ro, rw, required, size, id, sharing, mode, uid, gid, env".into(),
             },
             Self::NoValue(key) => format!("write {key}=VALUE"),
-            Self::Value { help, .. } => (*help).into(),
+            Self::Value { key, value, help } => {
+                let known: &[&str] = match key.as_str() {
+                    "type" => &TYPES.map(|(name, _)| name),
+                    "sharing" => &SHARING.map(|(name, _)| name),
+                    _ => &[],
+                };
+                match suggest::nearest(value, known.iter().copied()) {
+                    Some(near) => format!("did you mean {key}={near}?"),
+                    None => (*help).into(),
+                }
+            }
             Self::Misplaced { key, kind } => format!("remove {key}, or is 'type={kind}' wrong?"),
             Self::FromVariable => {
                 "define a stage with FROM, where a variable may stand, and name it here".into()

@@ -177,7 +177,7 @@ fn read_heredocs(statement: &mut Statement<'_>, lines: &mut PhysicalLines<'_>) {
 }
 
 /// A file with a NUL byte is no text, and each of its lines would be a fault of its own.
-fn not_text(source: &str) -> Option<Diagnostic> {
+pub(super) fn not_text(source: &str) -> Option<Diagnostic> {
     let line = source[..source.find('\0')?].matches('\n').count() + 1;
     let fault =
         Diagnostic::new(Span::on_line(line, 1, 2), "this is a binary file, not a Dockerfile");

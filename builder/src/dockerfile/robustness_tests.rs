@@ -152,6 +152,11 @@ fn long_inputs_take_linear_time() {
         deep("RUN \\\n", "\n", "", 100_000),
         deep("CMD ", "[", "", 60_000),
         deep("ONBUILD ", "ONBUILD ", "", 8_000),
+        deep("", "RUN <<E\nx\nE\n", "", 10_000),
+        deep("", "COPY << E <<F /x/\nE\nF\n", "", 10_000),
+        deep("", "FROM a AS b\n", "", 10_000),
+        deep("ENV A=", &format!("{}\\\n", "x".repeat(60_000)), "", 17),
+        deep("LABEL A=\"", "${a:-\\\n", "\"", 50_000),
     ];
     for source in sources {
         let start = Instant::now();

@@ -41,6 +41,8 @@ fn long_inputs_take_linear_time() {
     let forward: String =
         (0..3000).map(|n| format!("FROM scratch AS s{n}\nCOPY --from=s{} a b\n", n + 1)).collect();
     let env: String = (0..10_000).map(|n| format!("ENV A{n}=$A{}\n", n + 1)).collect();
+    let word = format!("{}\\\n", "${A%?}".repeat(10_000)).repeat(17);
+    let triggers = "ONBUILD ENV A=b\n".repeat(3000);
     let double = "ENV A=$A$A\n".repeat(1000);
     let run = "RUN a\n".repeat(20_000);
     let cases = [
@@ -49,6 +51,8 @@ fn long_inputs_take_linear_time() {
         ("forward", format!("{forward}FROM scratch AS s3000\n")),
         ("env", format!("FROM scratch\n{env}")),
         ("double", format!("FROM scratch\nENV A=aaaaaaaa\n{double}")),
+        ("word", format!("FROM scratch\nENV A=ab\nLABEL a={word}\n")),
+        ("triggers", format!("FROM scratch AS a\n{triggers}FROM a AS b\n{triggers}FROM b\n")),
         ("run", format!("FROM scratch\n{run}")),
         ("expose", format!("FROM scratch\n{}", "EXPOSE 1-65535\n".repeat(5))),
     ];

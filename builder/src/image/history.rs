@@ -7,7 +7,8 @@ use crate::oci::config::History;
 const COMMENT: &str = "buildkit.exporter.image.v0";
 
 /// Mends a history so that it fits the layers, lowest first, of which `layers` has what each is called.
-/// A layer without a time gets `created`, another entry the time of what stands before it.
+/// A layer without a time gets `created`. Other entries without one get the time of the next entry that
+/// has one, or, after that, of the one before.
 pub(super) fn mended(mut history: Vec<History>, layers: &[String], created: &str) -> Vec<History> {
     let mut known = 0;
     for entry in &mut history {
@@ -22,17 +23,16 @@ pub(super) fn mended(mut history: Vec<History>, layers: &[String], created: &str
     for entry in history.iter_mut().filter(|entry| !entry.empty_layer) {
         entry.created.get_or_insert_with(|| created.to_owned());
     }
-    let mut last = first_time(&history).unwrap_or_else(|| created.to_owned());
-    for entry in &mut history {
-        last = entry.created.get_or_insert(last).clone();
+    let timeless = history.iter().position(|entry| entry.created.is_none());
+    let timeless = timeless.unwrap_or(history.len());
+    let (before, behind) = history.split_at_mut(timeless);
+    let mut times = behind.iter().filter_map(|entry| entry.created.clone());
+    let last = times.next().or_else(|| before.last()?.created.clone());
+    let mut last = last.unwrap_or_else(|| created.to_owned());
+    for entry in behind {
+        last.clone_from(entry.created.get_or_insert(last.clone()));
     }
     history
-}
-
-/// The time for entries at the beginning: the first one behind an entry that has none.
-fn first_time(history: &[History]) -> Option<String> {
-    let timeless = history.iter().position(|entry| entry.created.is_none())?;
-    history[timeless..].iter().find_map(|entry| entry.created.clone())
 }
 
 #[cfg(test)]
@@ -71,6 +71,10 @@ mod tests {
         };
         assert_eq!(times(&[dated("A"), entry("y", true)], &[]), "AA");
         assert_eq!(times(&[entry("y", true), dated("A"), entry("y", true)], &[]), "AAA");
+        assert_eq!(
+            times(&[dated("A"), entry("y", true), dated("B"), entry("y", true)], &[]),
+            "ABBB"
+        );
         assert_eq!(times(&[entry("y", false), entry("y", true)], &["l".into()]), "TT");
         assert_eq!(times(&[entry("y", true)], &[]), "T");
     }

@@ -48,8 +48,13 @@ impl Lowering<'_, '_> {
             _ => path::clean(state.cwd(), &target),
         };
         if placed && target == "/" {
-            let fault = Diagnostic::new(span, "--mount: nothing can be mounted over the root");
-            self.faults.push(fault.help("write target=/some/directory"));
+            let message = match options.target.as_deref() {
+                None | Some("") => {
+                    "--mount: 'target' is missing, and the working directory is the root"
+                }
+                Some(_) => "--mount: nothing can be mounted over the root",
+            };
+            self.faults.push(Diagnostic::new(span, message).help("write target=/some/directory"));
             return None;
         }
         let named = options.from.as_deref().filter(|from| !from.is_empty());

@@ -3,6 +3,7 @@
 mod circle;
 mod source;
 mod survey;
+mod unset;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -13,9 +14,7 @@ use super::{
     variables::{self, Environment},
 };
 use crate::{
-    dockerfile::{
-        Diagnostic, Dockerfile, Instruction, Kind, Span, Stage, expansion::Expander, suggest,
-    },
+    dockerfile::{Diagnostic, Dockerfile, Instruction, Kind, Span, Stage, expansion::Expander},
     oci::{platform::Platform, reference::Reference},
 };
 
@@ -162,10 +161,12 @@ impl<'a> Plan<'a> {
             Ok(target) => plan.target = target,
             Err(fault) => faults.push(fault),
         }
-        faults.extend(plan.circles());
-        if faults.is_empty() {
+        let circles = plan.circles();
+        if circles.is_empty() {
             faults.extend(plan.source_faults());
         }
+        faults.extend(circles);
+        faults.sort_by_key(|fault| (fault.span.first_line, fault.span.first_column));
         (plan, faults)
     }
 
@@ -247,12 +248,12 @@ impl<'a> Plan<'a> {
                 let fault = Diagnostic::new(stage.base.span, error.to_string());
                 let mut later = self.file.stages.iter().skip(self.stages.len() + 1);
                 let later = later.find(|other| other.name.as_deref() == Some(&lower));
-                faults.push(match (unset_help(&stage.base.text, &self.global), later) {
-                    (Some(help), _) => fault.help(help),
-                    (None, Some(later)) => fault
+                faults.push(match (self.explained(fault, &stage.base.text), later) {
+                    (Ok(explained), _) => explained,
+                    (Err(fault), Some(later)) => fault
                         .help("move the stage of that name before this line")
                         .related(later.span, format!("the stage '{lower}' is defined here")),
-                    (None, None) => fault.suggest(&name, self.names.keys().copied()),
+                    (Err(fault), None) => fault.suggest(&name, self.names.keys().copied()),
                 });
                 Base::Scratch
             }
@@ -279,8 +280,8 @@ impl<'a> Plan<'a> {
         match expander.expand(text, &self.global) {
             Ok(expanded) if expanded.text.is_empty() => {
                 let fault = Diagnostic::new(span, format!("'{text}' in FROM is empty"));
-                let help = unset_help(text, &self.global);
-                faults.push(fault.help(help.unwrap_or_else(|| "give it a value".into())));
+                let explained = self.explained(fault, text);
+                faults.push(explained.unwrap_or_else(|fault| fault.help("give it a value")));
                 String::new()
             }
             Ok(expanded) => expanded.text,
@@ -315,16 +316,6 @@ impl<'a> Plan<'a> {
         let span = self.file.stages[last].span;
         Err(Diagnostic::new(span, message).help(help).suggest(wanted, names))
     }
-}
-
-/// `ARG x is not declared before the first FROM`, for the first variable of `text` that is not set.
-fn unset_help(text: &str, global: &Environment) -> Option<String> {
-    let unset = Expander::new('\\').expand(text, global).ok()?.unset;
-    let name = unset.first()?;
-    Some(match suggest::nearest(name, global.names()) {
-        Some(near) => format!("{name} is not set; did you mean {near}?"),
-        None => format!("{name} is not set; declare it with ARG {name}=… before the first FROM"),
-    })
 }
 
 fn image_triggers<'a>(

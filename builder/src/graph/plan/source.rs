@@ -77,6 +77,7 @@ impl Plan<'_> {
             Ok(reference) => Ok(Source::Image(tagged(reference))),
             Err(error) => {
                 Err(Diagnostic::new(span, format!("there is no stage '{name}', and {error}"))
+                    .help("name a stage with FROM … AS, or an image such as debian:bookworm")
                     .suggest(name, self.names.keys().copied()))
             }
         }

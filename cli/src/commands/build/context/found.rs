@@ -6,6 +6,7 @@ use std::{
 };
 
 use touchmark_builder::{
+    dockerfile::encoding,
     provenance::FetchedInput,
     snapshot::OWNER_SHIFT,
     source::{
@@ -191,12 +192,7 @@ fn text(bytes: Vec<u8>, name: &str) -> Result<String, CliError> {
     if bytes.len() as u64 > MAX_TEXT {
         return Err(unreadable(name, &format!("it has more than {MAX_TEXT} bytes")));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].iter().filter(|b| **b == b'\n').count() + 1;
-        unreadable(name, &format!("line {line} is not UTF-8 text"))
-            .hint("is this really a text file?")
-    })
+    encoding::text(bytes).map_err(|wrong| super::super::faults(name, &wrong.shown, &[wrong.fault]))
 }
 
 fn unreadable(name: &str, reason: &str) -> CliError {
