@@ -57,6 +57,8 @@ pub struct Parameters {
     pub policy_digest: Option<Digest>,
     /// SOURCE_DATE_EPOCH in seconds.
     pub epoch: i64,
+    /// `--provenance=min`: build arguments are named, but their values stay here.
+    pub without_values: bool,
 }
 
 /// Where the build's files came from.
@@ -212,7 +214,7 @@ pub fn manifest(platform: &Platform, image: &Descriptor) -> Result<Byproduct, Pr
 fn external(parameters: &Parameters) -> BTreeMap<String, Value> {
     let mut external = BTreeMap::from([
         ("dockerfile".to_owned(), json!({"path": parameters.dockerfile})),
-        ("buildArgs".to_owned(), json!(parameters.build_args)),
+        ("buildArgs".to_owned(), build_args(parameters)),
         ("labels".to_owned(), json!(parameters.labels)),
         ("platform".to_owned(), json!(parameters.platform)),
         ("harden".to_owned(), json!(parameters.harden)),
@@ -232,6 +234,13 @@ fn external(parameters: &Parameters) -> BTreeMap<String, Value> {
         external.insert("policy".into(), json!({"digest": {"sha256": policy.hex()}}));
     }
     external
+}
+
+/// The build arguments; for `--provenance=min` the value of each is null.
+fn build_args(parameters: &Parameters) -> Value {
+    let told = |value: &String| (!parameters.without_values).then(|| value.clone());
+    let args = parameters.build_args.iter().map(|(name, value)| (name, told(value)));
+    json!(args.collect::<BTreeMap<_, _>>())
 }
 
 fn base_image(image: &ResolvedImage) -> Result<ResourceDescriptor, DigestSetError> {

@@ -32,7 +32,7 @@ use touchmark_builder::{
 };
 
 use self::{
-    arguments::BuildArgs,
+    arguments::{BuildArgs, evidence::Detail},
     context::{Asked, Gathered},
     plan::Plan,
     signing::Signing,
@@ -187,11 +187,11 @@ fn request(
         },
         harden: harden_options(&plan.policy.harden, plan.epoch),
         parameters: plan.parameters.clone(),
-        sbom: args.evidence.sbom.unwrap_or(true),
-        provenance: args.evidence.provenance.unwrap_or(true),
+        sbom: args.evidence.sbom().unwrap_or(true),
+        provenance: args.evidence.provenance() != Some(Detail::None),
         beside_files: BesideFiles {
-            sbom: args.evidence.sbom == Some(true),
-            provenance: args.evidence.provenance == Some(true),
+            sbom: args.evidence.sbom() == Some(true),
+            provenance: args.evidence.provenance().is_some_and(|detail| detail != Detail::None),
         },
         signer,
         outputs: plan.outputs.clone(),

@@ -17,7 +17,7 @@ use touchmark_builder::{
 };
 
 use super::{
-    arguments::{BuildArgs, result::HardenArg, steps::NetworkArg},
+    arguments::{BuildArgs, evidence::Detail, result::HardenArg, steps::NetworkArg},
     context::{self, Asked, Found, Gathered, NamedContexts},
     outputs, settings, ssh,
 };
@@ -90,6 +90,7 @@ impl Plan {
             steps: settings::parameters(&settings, allow),
             policy_digest: policy_text.map(|text| Digest::of(text.as_bytes())),
             epoch,
+            without_values: args.evidence.provenance() == Some(Detail::Min),
             ..Parameters::default()
         };
         Ok(Self {

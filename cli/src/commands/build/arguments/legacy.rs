@@ -1,8 +1,9 @@
-//! Flags of the builder that came before BuildKit. `docker buildx build` still takes them, so does this.
+//! Flags that `docker buildx build` takes and that do nothing here: of the builder that came before BuildKit, and of
+//! daemons and shared caches that this one does not have.
 
 use clap::Args;
 
-/// Flags that do nothing any more; not shown in the help.
+/// Flags that do nothing; not shown in the help.
 #[derive(Debug, Args)]
 pub(crate) struct LegacyArgs {
     #[arg(long, hide = true)]
@@ -21,6 +22,12 @@ pub(crate) struct LegacyArgs {
     builder: Option<String>,
     #[arg(long, hide = true)]
     cgroup_parent: Option<String>,
+    #[arg(long, hide = true)]
+    cache_from: Vec<String>,
+    #[arg(long, hide = true)]
+    cache_to: Vec<String>,
+    #[arg(short = 'D', long, hide = true)]
+    debug: bool,
     #[arg(short, long, hide = true)]
     memory: Option<String>,
     #[arg(long, hide = true)]
@@ -50,6 +57,8 @@ impl LegacyArgs {
                 "RUN --security=insecure with --allow security.insecure lifts the filter of one step",
             ),
             ("builder", self.builder.is_some(), "there is one builder, the worker of this user"),
+            ("cache-from", !self.cache_from.is_empty(), "only this machine's cache is read"),
+            ("cache-to", !self.cache_to.is_empty(), "the cache stays on this machine"),
             ("cgroup-parent", self.cgroup_parent.is_some(), limits),
             ("memory", self.memory.is_some(), limits),
             ("memory-swap", self.memory_swap.is_some(), limits),
