@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path};
 
-use touchmark_attest::predicate::hardening::{Action, HardeningReport};
+use touchmark_attest::predicate::hardening::{Action, HardeningReport, Level};
 use touchmark_builder::{
     build::Build,
     export::{
@@ -141,6 +141,9 @@ fn digests(release: &Release, printer: &Printer) {
 
 /// What hardening did, in one line.
 fn hardening(platform: &str, report: &HardeningReport) -> String {
+    if report.level() == Level::Off {
+        return format!("=> not hardened{platform}: the level is off");
+    }
     let count = |wanted: Action| {
         report.findings().iter().filter(|finding| finding.action == wanted).count()
     };
