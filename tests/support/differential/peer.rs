@@ -68,7 +68,9 @@ impl Peer {
             Err(told) => {
                 let words = told.lines().rfind(|line| line.starts_with("ERROR: "));
                 let words = words.unwrap_or_else(|| panic!("{}: {told}", case.title()));
-                record::refused(&words.replace(&*work.to_string_lossy(), "{dir}"))
+                // Which name server did not know a registry says nothing about the peer.
+                let told = words.split(": failed to do request").next().unwrap_or(words);
+                record::refused(&told.replace(&*work.to_string_lossy(), "{dir}"))
             }
         }
     }
