@@ -74,6 +74,8 @@ fn build(case: &Case, home: &Home, registry: &Registry) -> Value {
     let output = format!("type=oci,dest={archive}");
     let mut args = vec!["build", "--progress", "plain", "--policy", "touchmark.toml"];
     args.extend(["--harden", "off", "--no-sign", "--sbom=false", "--provenance=false"]);
+    // Times enter no cache key, here and there: another case's layer may hold the same file with another one.
+    args.push("--no-cache");
     let own = case.arguments(&work, &registry.host());
     let context = context::folder(&work, "").to_string_lossy().into_owned();
     args.extend(["-o", &output]);

@@ -69,24 +69,30 @@ impl GitAddress {
         };
         let bare = text.split(['#', '?']).next().unwrap_or(text);
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let mut address = Self {
+        let mut address =
+            Self { port: url.port(), ..Self::bare(transport, bare, &host, url.path()) };
+        address.fragment(&decode(url.fragment().unwrap_or_default()))?;
+        for (key, value) in url.query_pairs() {
+            address.query(&key, &value)?;
+        }
+        address.checked()
+    }
+
+    /// A repository of which nothing more is said.
+    fn bare(transport: Transport, url: &str, host: &str, path: &str) -> Self {
+        Self {
             transport,
-            url: bare.to_owned(),
-            host,
-            port: url.port(),
-            path: url.path().to_owned(),
+            url: url.to_owned(),
+            host: host.to_owned(),
+            port: None,
+            path: path.to_owned(),
             reference: None,
             kind: RefKind::Any,
             subdir: String::new(),
             commit: None,
             keep_git_dir: None,
             submodules: None,
-        };
-        address.fragment(&decode(url.fragment().unwrap_or_default()))?;
-        for (key, value) in url.query_pairs() {
-            address.query(&key, &value)?;
         }
-        address.checked()
     }
 
     /// `user@host:path`; none where the text is something else.
@@ -101,19 +107,7 @@ impl GitAddress {
             (word(user) && word(host) && !path.is_empty()).then_some((host, path))
         });
         let Some((host, path)) = parts else { return Ok(None) };
-        let mut address = Self {
-            transport: Transport::Ssh,
-            url: bare.to_owned(),
-            host: host.to_owned(),
-            port: None,
-            path: path.to_owned(),
-            reference: None,
-            kind: RefKind::Any,
-            subdir: String::new(),
-            commit: None,
-            keep_git_dir: None,
-            submodules: None,
-        };
+        let mut address = Self::bare(Transport::Ssh, bare, host, path);
         address.fragment(fragment)?;
         address.checked().map(Some)
     }

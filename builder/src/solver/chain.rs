@@ -214,8 +214,7 @@ impl Chains {
         let Some(mounts) = self.lower(chain).await? else {
             return Ok(View { mounted: None, dir: self.directory()? });
         };
-        let (mounted, dir) = self.mount(&mounts)?;
-        Ok(View { mounted: Some(mounted), dir })
+        self.mount(&mounts)
     }
 
     /// The mounts that show `chain` read-only; none for the empty chain.
@@ -231,13 +230,13 @@ impl Chains {
         Ok(Some(mounts))
     }
 
-    /// Mounts `mounts` at a directory of their own.
+    /// Mounts `mounts` at a directory of their own, for as long as the value lives.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn mount(&self, mounts: &[Mount]) -> Result<(Mounted, TempDir), SolveError> {
+    pub fn mount(&self, mounts: &[Mount]) -> Result<View, SolveError> {
         let dir = self.directory()?;
-        Ok((Mounted::mount(mounts, dir.path())?, dir))
+        Ok(View { mounted: Some(Mounted::mount(mounts, dir.path())?), dir })
     }
 
     fn directory(&self) -> Result<TempDir, SolveError> {
@@ -308,15 +307,14 @@ impl Chains {
         blob: Descriptor,
         diff_id: Digest,
     ) -> Result<(), SolveError> {
-        let (mounted, dir) = self.mount(&active.mounts)?;
+        let root = self.mount(&active.mounts)?;
         let content = self.content.clone();
         tokio::task::spawn_blocking(move || {
             let blob = content.open_verified(&blob)?;
             let mut reader = LayerReader::new(blob, Some(diff_id)).map_err(SolveError::layer)?;
             let options = UnpackOptions { shift: OWNER_SHIFT, ..UnpackOptions::default() };
-            unpack(&mut reader, dir.path(), options)?;
+            unpack(&mut reader, root.path(), options)?;
             reader.finish().map_err(SolveError::layer)?;
-            drop(mounted);
             Ok(())
         })
         .await?
@@ -368,7 +366,7 @@ pub struct Commit {
     pub export: bool,
 }
 
-/// A mounted, read-only stack of layers.
+/// A mounted stack of layers; what is written to it, if it may be, belongs to its snapshot.
 #[derive(Debug)]
 pub struct View {
     // Unmounted before its directory is removed: fields are dropped in this order.

@@ -10,6 +10,7 @@ use super::{
     error::SolveError,
     event::Event,
     key::key,
+    remote_files::Files,
     step_result::StepResult,
 };
 use crate::{
@@ -48,16 +49,7 @@ pub(super) async fn solve(
 ) -> Result<VertexResult, SolveError> {
     linked_owner(op)?;
     let epoch = solver.options.epoch;
-    let selection = Arc::new(Selection {
-        sources: op.sources.clone(),
-        inline: op
-            .inline
-            .iter()
-            .map(|file| (file.name.clone(), file.contents.clone().into_bytes()))
-            .collect(),
-        exclude: op.exclude.clone(),
-        parents: op.parents,
-    });
+    let selection = Arc::new(selection(op));
     let content = content(solver, &selection, source).await?;
     let (chown, chmod) = (op.chown.as_deref(), op.chmod.as_deref());
     let inputs =
@@ -70,24 +62,41 @@ pub(super) async fn solve(
     }
     solver.observer.event(Event::Started(origin));
     let active = solver.host.chains.prepare(below).await?;
-    let copied = copy_into(solver, op, &active, selection.clone(), source).await;
-    // What was copied is what the key names: the context is looked at once more.
-    let again = match copied {
-        Ok(()) => self::content(solver, &selection, source).await,
-        Err(error) => Err(error),
-    };
-    let steady = match again {
-        Ok(again) if again == content => Ok(()),
-        Ok(_) => Err(SolveError::ContextChanged),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = steady {
+    let copied = copy_into(solver, op, &active, &selection, source, Vec::new()).await;
+    if let Err(error) = steady(solver, &selection, source, (copied, content)).await {
         solver.host.chains.discard(active).await;
         return Err(error);
     }
     // Only from a blob can its files be laid over the parent's.
     let want = Commit { epoch, export: exported || is_linked(op) };
     solver.conclude(active, below, parent, &key, want, StepResult::default()).await
+}
+
+/// What a COPY or ADD takes out of the context, a stage or the Dockerfile.
+pub(super) fn selection(op: &CopyOp) -> Selection {
+    let inline = op.inline.iter();
+    Selection {
+        sources: op.sources.clone(),
+        inline: inline
+            .map(|file| (file.name.clone(), file.contents.clone().into_bytes()))
+            .collect(),
+        exclude: op.exclude.clone(),
+        parents: op.parents,
+    }
+}
+
+/// Was what has been `copied` what the key names? The source is looked at once more.
+pub(super) async fn steady(
+    solver: &Solver,
+    selection: &Arc<Selection>,
+    source: Option<&VertexResult>,
+    (copied, named): (Result<(), SolveError>, Digest),
+) -> Result<(), SolveError> {
+    copied?;
+    match content(solver, selection, source).await? == named {
+        true => Ok(()),
+        false => Err(SolveError::ContextChanged),
+    }
 }
 
 /// Is this a layer of its own? As in BuildKit, `--chmod` takes `--link` back.
@@ -136,27 +145,26 @@ pub(super) async fn content(
     Ok(found)
 }
 
-async fn copy_into(
+/// Copies what is selected, then what was `fetched`, into the mounted snapshot.
+pub(super) async fn copy_into(
     solver: &Solver,
     op: &CopyOp,
     active: &Active,
-    selection: Arc<Selection>,
+    selection: &Arc<Selection>,
     source: Option<&VertexResult>,
+    fetched: Vec<Files>,
 ) -> Result<(), SolveError> {
     let chains = &solver.host.chains;
     let view = match source {
         Some(source) => Some(chains.view(&source.layers).await?),
         None => None,
     };
-    let (mounted, dir) = chains.mount(&active.mounts)?;
-    let (context, op) = (solver.context.clone(), op.clone());
+    let target = chains.mount(&active.mounts)?;
+    let (context, op, selection) = (solver.context.clone(), op.clone(), selection.clone());
     let epoch = solver.options.epoch;
     tokio::task::spawn_blocking(move || {
-        let owner = op
-            .chown
-            .as_deref()
-            .map(|chown| passwd::resolve_owner(dir.path(), chown))
-            .transpose()?;
+        let owner = op.chown.as_deref();
+        let owner = owner.map(|chown| passwd::resolve_owner(target.path(), chown)).transpose()?;
         let spec = CopySpec {
             selection: Selection::clone(&selection),
             dest: op.dest.clone(),
@@ -166,14 +174,25 @@ async fn copy_into(
             shift: OWNER_SHIFT,
             epoch,
         };
-        let root = match &view {
-            Some(view) => {
-                SourceRoot::stage(view.path(), OWNER_SHIFT, "the stage or image that it names")?
-            }
-            None => context.root()?,
-        };
-        copy(&root, &spec, dir.path())?;
-        drop(mounted);
+        if fetched.is_empty() || !(selection.sources.is_empty() && selection.inline.is_empty()) {
+            let root = match &view {
+                Some(view) => {
+                    SourceRoot::stage(view.path(), OWNER_SHIFT, "the stage or image that it names")?
+                }
+                None => context.root()?,
+            };
+            copy(&root, &spec, target.path())?;
+        }
+        for files in fetched {
+            let exclude = match files.selection.sources.first() {
+                // As BuildKit has it, patterns concern trees, not a file that is named itself.
+                Some(source) if source == "/" => op.exclude.clone(),
+                _ => Vec::new(),
+            };
+            let selection = Selection { exclude, ..files.selection.clone() };
+            let spec = CopySpec { selection, unpack: op.unpack_remote, ..spec.clone() };
+            copy(&SourceRoot::context(&files.dir, None)?, &spec, target.path())?;
+        }
         Ok(())
     })
     .await?
@@ -194,13 +213,12 @@ pub(super) async fn make_directory(
     solver.observer.event(Event::Started(origin));
     let chains = &solver.host.chains;
     let active = chains.prepare(&parent.layers).await?;
-    let made = chains.mount(&active.mounts).and_then(|(mounted, dir)| {
+    let made = chains.mount(&active.mounts).and_then(|target| {
         let owner = match op.user.as_str() {
             "" => None,
-            user => Some(passwd::resolve_owner(dir.path(), user)?),
+            user => Some(passwd::resolve_owner(target.path(), user)?),
         };
-        make_dir(dir.path(), &op.path, owner, OWNER_SHIFT)?;
-        drop(mounted);
+        make_dir(target.path(), &op.path, owner, OWNER_SHIFT)?;
         Ok(())
     });
     if let Err(error) = made {

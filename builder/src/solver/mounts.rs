@@ -250,7 +250,7 @@ impl StepMounts {
             let active = chains.prepare(&[]).await?;
             let mounts = active.mounts.clone();
             self.active.push(active);
-            let (mounted, dir) = chains.mount(&mounts)?;
+            let target = chains.mount(&mounts)?;
             let (context, source) = (solver.context.clone(), source.to_owned());
             tokio::task::spawn_blocking(move || {
                 let dest = "/bind".into();
@@ -261,8 +261,7 @@ impl StepMounts {
                     ..CopySpec::default()
                 };
                 let root = context.root()?;
-                let copied = copy(&root, &spec, dir.path())?;
-                drop(mounted);
+                let copied = copy(&root, &spec, target.path())?;
                 match copied.unmatched.is_empty() {
                     true => Ok(()),
                     false => Err(SolveError::from(SourceError::NotFound {

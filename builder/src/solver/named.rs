@@ -131,14 +131,8 @@ async fn fill(
     active: &Active,
     work: impl FnOnce(&std::path::Path) -> Result<(), SolveError> + Send + 'static,
 ) -> Result<(), SolveError> {
-    let (mounted, dir) = solver.host.chains.mount(&active.mounts)?;
-    tokio::task::spawn_blocking(move || {
-        // Unmounted before its directory is removed, also when something fails.
-        let dir = dir;
-        let _mounted = mounted;
-        work(dir.path())
-    })
-    .await?
+    let target = solver.host.chains.mount(&active.mounts)?;
+    tokio::task::spawn_blocking(move || work(target.path())).await?
 }
 
 async fn finish(

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, fs, io::Read as _, path::Path};
 
-use flate2::read::MultiGzDecoder;
 use serde_json::{Value, json};
 
 use super::{bases::MADE_BY_HAND, tree::Tree};
+use crate::blobs::decompressed;
 
 /// The record of a build that was refused, with the words in which it was.
 #[must_use]
@@ -64,13 +64,4 @@ fn read(path: &Path) -> BTreeMap<String, Vec<u8>> {
         files.insert(name.trim_start_matches("./").to_owned(), bytes);
     }
     files
-}
-
-fn decompressed(blob: &[u8]) -> Vec<u8> {
-    if !blob.starts_with(&[0x1f, 0x8b]) {
-        return blob.to_vec();
-    }
-    let mut tar = Vec::new();
-    MultiGzDecoder::new(blob).read_to_end(&mut tar).expect("a gzip layer");
-    tar
 }
