@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use super::{rule::RULES, subject::Reach, *};
 use crate::{
-    dockerfile::{Dockerfile, directive::Check},
+    dockerfile::Dockerfile,
     graph::{BaseConfigs, BuildOptions},
     oci::{config::ImageConfig, platform::Platform},
 };
@@ -35,8 +35,7 @@ fn found(rule: &Rule, section: &str) -> Vec<&'static str> {
     let ignore = block(rule.page, section, "ignore").unwrap_or_default();
     let (file, _) = Dockerfile::parse_tolerant(&source);
     let mut options = BuildOptions::new("linux/amd64".parse().unwrap());
-    let check = Check { experimental: vec![rule.name.into()], ..Check::default() };
-    let text = format!("experimental={}", check.experimental.join(","));
+    let text = format!("experimental={}", rule.name);
     options.build_args.insert(selection::ARGUMENT.into(), Some(text));
     let selection = Selection::new(&file, &options, false).unwrap();
     let ignored = |path: &str| {
