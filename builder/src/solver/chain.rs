@@ -4,36 +4,36 @@
 //! an image is exported.
 
 use std::{
-    collections::HashMap,
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-use tempfile::TempDir;
-
+pub use super::{active::Active, view::View};
 use super::{
-    error::SolveError, event::Observer, key::chain_id, layer_blobs::LayerBlobs, pack,
-    telling::Watched, transfer::Direction,
+    active::{random_key, snapshot_name},
+    base_layers::BaseLayers,
+    error::SolveError,
+    event::Observer,
+    key::chain_id,
+    layer_blobs::LayerBlobs,
+    pack,
 };
 use crate::{
     content::store::ContentStore,
-    layer::{Compression, LayerReader, UnpackOptions, unpack},
+    layer::Compression,
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
     registry::client::RegistryClient,
-    snapshot::{Mount, Mounted, OWNER_SHIFT, Snapshots},
+    snapshot::{Mount, Snapshots},
 };
 
 /// The layers that this machine knows.
 pub struct Chains {
     blobs: LayerBlobs,
+    bases: BaseLayers,
     scratch: PathBuf,
     content: Arc<ContentStore>,
     snapshots: Arc<Snapshots>,
-    registry: Arc<RegistryClient>,
-    observer: Arc<dyn Observer>,
-    origins: Mutex<HashMap<Digest, (Reference, Descriptor)>>,
-    unpacking: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for Chains {
@@ -56,15 +56,13 @@ impl Chains {
         registry: Arc<RegistryClient>,
         observer: Arc<dyn Observer>,
     ) -> io::Result<Self> {
+        let (store, worker) = (content.clone(), snapshots.clone());
         Ok(Self {
             blobs: LayerBlobs::open(&data_dir.join("layers"), content.clone())?,
+            bases: BaseLayers::new(scratch, store, worker, registry, observer),
             scratch: scratch.to_owned(),
             content,
             snapshots,
-            registry,
-            observer,
-            origins: Mutex::default(),
-            unpacking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -77,8 +75,7 @@ impl Chains {
 
     /// Notes that the layer `diff_id` can be fetched as `blob` from `reference`.
     pub fn fetchable(&self, diff_id: Digest, reference: &Reference, blob: &Descriptor) {
-        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        origins.insert(diff_id, (reference.clone(), blob.clone()));
+        self.bases.fetchable(diff_id, reference, blob);
     }
 
     /// Notes that the store holds the layer `diff_id` as `blob`.
@@ -92,7 +89,7 @@ impl Chains {
     /// Is the top layer of `chain` there in any form?
     pub async fn holds(&self, chain: &[Digest]) -> Result<bool, SolveError> {
         let (Some(top), Some(id)) = (chain.last(), chain_id(chain)) else { return Ok(true) };
-        let known = self.origin(top).is_some()
+        let known = self.bases.origin(top).is_some()
             || self.blobs.any(top).is_some()
             || self.snapshots.exists(&snapshot_name(&id)).await?;
         Ok(known)
@@ -106,28 +103,16 @@ impl Chains {
         if self.snapshots.exists(&name).await? {
             return Ok(Some(name));
         }
-        let _one_at_a_time = self.unpacking.lock().await;
-        let mut present = chain.len();
-        while present > 0 {
-            let below = chain_id(&chain[..present]).map(|id| snapshot_name(&id));
-            match below {
-                Some(below) if self.snapshots.exists(&below).await? => break,
-                _ => present -= 1,
-            }
-        }
-        self.fetch(&chain[present..]).await?;
-        for end in present..chain.len() {
-            self.unpack_top(&chain[..=end]).await?;
-        }
+        self.bases.unpack(chain, &self.blobs).await?;
         Ok(Some(name))
     }
 
     /// The compressed blob of the top layer of `chain`, made or fetched where it is missing.
     pub async fn blob(&self, chain: &[Digest], epoch: i64) -> Result<Descriptor, SolveError> {
         let Some(top) = chain.last() else { return Err(SolveError::EmptyChain) };
-        if let Some((_, blob)) = self.origin(top) {
+        if let Some((_, blob)) = self.bases.origin(top) {
             if !self.blobs.has(&blob) {
-                self.fetch(std::slice::from_ref(top)).await?;
+                self.bases.fetch(std::slice::from_ref(top), &self.blobs).await?;
             }
             return Ok(blob);
         }
@@ -148,7 +133,7 @@ impl Chains {
         blob: &Descriptor,
         (compression, force): (Compression, bool),
     ) -> Result<Descriptor, SolveError> {
-        if !force && self.origin(diff_id).is_some() {
+        if !force && self.bases.origin(diff_id).is_some() {
             return Ok(blob.clone());
         }
         self.blobs.compressed(diff_id, blob, compression).await
@@ -157,9 +142,7 @@ impl Chains {
     /// An active snapshot on top of `chain`, its mounts, and the key under which it is committed.
     pub async fn prepare(&self, chain: &[Digest]) -> Result<Active, SolveError> {
         let parent = self.snapshot(chain).await?;
-        let key = random_key()?;
-        let mounts = self.snapshots.prepare(&key, parent.as_deref()).await?;
-        Ok(Active { key, mounts })
+        Active::on(parent.as_deref(), &self.snapshots).await
     }
 
     /// Packs what was written into `active` and commits it as a layer on top of `chain`, be it an empty
@@ -201,8 +184,7 @@ impl Chains {
 
     /// Gives an active snapshot up.
     pub async fn discard(&self, active: Active) {
-        // What cannot be removed now is swept by a later build; the failure that led here counts more.
-        let _ = self.snapshots.remove(&active.key).await;
+        active.discard(&self.snapshots).await;
     }
 
     /// A read-only mount of `chain`, which lives as long as the value. The empty chain is an empty
@@ -212,7 +194,7 @@ impl Chains {
     /// When the snapshot cannot be had or mounted.
     pub async fn view(&self, chain: &[Digest]) -> Result<View, SolveError> {
         let Some(mounts) = self.lower(chain).await? else {
-            return Ok(View { mounted: None, dir: self.directory()? });
+            return View::empty(&self.scratch);
         };
         self.mount(&mounts)
     }
@@ -235,89 +217,7 @@ impl Chains {
     /// # Errors
     /// When the kernel refuses.
     pub fn mount(&self, mounts: &[Mount]) -> Result<View, SolveError> {
-        let dir = self.directory()?;
-        Ok(View { mounted: Some(Mounted::mount(mounts, dir.path())?), dir })
-    }
-
-    fn directory(&self) -> Result<TempDir, SolveError> {
-        tempfile::tempdir_in(&self.scratch).map_err(SolveError::store(&self.scratch))
-    }
-
-    fn origin(&self, diff_id: &Digest) -> Option<(Reference, Descriptor)> {
-        let origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        origins.get(diff_id).cloned()
-    }
-
-    /// Brings the blobs of these layers into the store, several at once.
-    async fn fetch(&self, layers: &[Digest]) -> Result<(), SolveError> {
-        let mut wanted: HashMap<Reference, Vec<(Digest, Descriptor)>> = HashMap::new();
-        for layer in layers.iter() {
-            if let Some((reference, blob)) = self.origin(layer)
-                && !self.blobs.has(&blob)
-            {
-                wanted.entry(reference).or_default().push((*layer, blob));
-            }
-        }
-        for (reference, layers) in wanted {
-            let blobs: Vec<Descriptor> = layers.iter().map(|(_, blob)| blob.clone()).collect();
-            let (observer, direction) = (self.observer.as_ref(), Direction::Pull);
-            let progress = Watched { observer, direction, image: &reference };
-            self.registry
-                .pull_blobs(&reference, &blobs, &self.content, &progress)
-                .await
-                .map_err(|error| SolveError::from(error).of_base(&reference))?;
-            for (diff_id, blob) in layers {
-                self.blobs.remember(&diff_id, &blob)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Unpacks the top layer of `chain` on the snapshot of the layers below.
-    async fn unpack_top(&self, chain: &[Digest]) -> Result<(), SolveError> {
-        let (Some((top, below)), Some(id)) = (chain.split_last(), chain_id(chain)) else {
-            return Ok(());
-        };
-        let blob = self.blobs.any(top).ok_or(SolveError::LayerGone(*top))?;
-        let parent = chain_id(below).map(|id| snapshot_name(&id));
-        let key = random_key()?;
-        let mounts = self.snapshots.prepare(&key, parent.as_deref()).await?;
-        let active = Active { key, mounts };
-        let unpacked = self.unpack_into(&active, blob, *top).await;
-        match unpacked {
-            Ok(()) => {
-                self.snapshots.commit(&snapshot_name(&id), &active.key).await?;
-                Ok(())
-            }
-            Err(error) => {
-                self.discard(active).await;
-                Err(match self.origin(top) {
-                    Some((reference, _)) => error.of_base(&reference),
-                    None => error,
-                })
-            }
-        }
-    }
-
-    /// The blob's digest and the layer's digest are checked while the bytes go by; only then is the
-    /// snapshot committed.
-    async fn unpack_into(
-        &self,
-        active: &Active,
-        blob: Descriptor,
-        diff_id: Digest,
-    ) -> Result<(), SolveError> {
-        let root = self.mount(&active.mounts)?;
-        let content = self.content.clone();
-        tokio::task::spawn_blocking(move || {
-            let blob = content.open_verified(&blob)?;
-            let mut reader = LayerReader::new(blob, Some(diff_id)).map_err(SolveError::layer)?;
-            let options = UnpackOptions { shift: OWNER_SHIFT, ..UnpackOptions::default() };
-            unpack(&mut reader, root.path(), options)?;
-            reader.finish().map_err(SolveError::layer)?;
-            Ok(())
-        })
-        .await?
+        View::mount(mounts, &self.scratch)
     }
 
     /// Makes the blob of the top layer of `chain` from its snapshot.
@@ -341,20 +241,11 @@ impl Chains {
 
     async fn pack(&self, mounts: &[Mount], want: Commit) -> Result<pack::Packed, SolveError> {
         let top = pack::Top::of(mounts).ok_or(SolveError::EmptyChain)?;
-        let (content, view) = (self.content.clone(), self.directory()?);
+        let (content, view) = (self.content.clone(), View::empty(&self.scratch)?);
         let compression = want.export.then_some(self.blobs.compression);
         let pack = move || pack::pack_top(&top, view.path(), want.epoch, compression, &content);
         tokio::task::spawn_blocking(pack).await?
     }
-}
-
-/// A snapshot that is being written.
-#[derive(Debug)]
-pub struct Active {
-    /// Under this key it is committed or removed.
-    pub key: String,
-    /// How it is mounted.
-    pub mounts: Vec<Mount>,
 }
 
 /// How a written snapshot becomes a layer.
@@ -364,32 +255,4 @@ pub struct Commit {
     pub epoch: i64,
     /// Compress it now, because it goes into an exported image.
     pub export: bool,
-}
-
-/// A mounted stack of layers; what is written to it, if it may be, belongs to its snapshot.
-#[derive(Debug)]
-pub struct View {
-    // Unmounted before its directory is removed: fields are dropped in this order.
-    #[allow(dead_code, reason = "held for its Drop")]
-    mounted: Option<Mounted>,
-    dir: TempDir,
-}
-
-impl View {
-    /// Where it is mounted.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        self.dir.path()
-    }
-}
-
-/// Committed snapshots are named by content, so that every build of this user shares them.
-fn snapshot_name(id: &Digest) -> String {
-    format!("layer-{}", id.hex())
-}
-
-fn random_key() -> Result<String, SolveError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| SolveError::Random(error.to_string()))?;
-    Ok(format!("step-{}", hex::encode(bytes)))
 }

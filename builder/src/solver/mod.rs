@@ -1,6 +1,7 @@
 //! The engine: executes a build graph, in parallel as far as its edges allow, and answers from the cache
 //! what it can. `key` (what enters a cache key) ← `step_result` ← `claims` (the same step is done once) ←
-//! `pack`, `layer_blobs` (layers in each compression) ← `chain` (stacks of layers) ← `mounts` (what RUN gets
+//! `active`, `view` (snapshots being written, and looked at) ← `pack`, `layer_blobs` (layers in each
+//! compression), `base_layers` (layers from elsewhere) ← `chain` (stacks of layers) ← `mounts` (what RUN gets
 //! beside its root; `cache_mount` is what outlives a build, `cache_store` all of that at once and
 //! `cache_archive` as a file, `lent` what does not outlive the step) ← `run`,
 //! `copy`, `add`, `named` (one kind of step each; `remote_files` is what an address leads to) ← `processors`
@@ -9,7 +10,9 @@
 //! out, `host` what a build
 //! works with.
 
+mod active;
 mod add;
+mod base_layers;
 pub mod cache_archive;
 pub mod cache_mount;
 pub mod cache_store;
@@ -38,6 +41,7 @@ pub mod settings;
 pub mod step_result;
 pub mod telling;
 pub mod transfer;
+mod view;
 
 pub use named::NamedFiles;
 pub use record::{Solution, Solved, VertexResult};
