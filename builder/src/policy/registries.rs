@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    time::Duration,
 };
 
 use crate::oci::reference::Reference;
@@ -34,6 +35,7 @@ struct Registry {
     mirror: Option<String>,
     plain_http: Option<bool>,
     require_signature: Option<String>,
+    idle: Option<Duration>,
 }
 
 /// What is to be done at the registry.
@@ -54,6 +56,8 @@ pub struct Route {
     pub plain_http: bool,
     /// The public key file that must have signed the image, where the policy asks for one.
     pub require_signature: Option<String>,
+    /// How long the registry may be silent, where the policy says it.
+    pub idle: Option<Duration>,
 }
 
 /// The policy does not list the registry. The message ends with the lines to add.
@@ -83,7 +87,7 @@ impl RegistriesPolicy {
         let mut entries = BTreeMap::new();
         for name in section.keys() {
             let Some(entry) = section.section(name.value, faults) else { continue };
-            entry.only(&["mirror", "plain-http", "require-signature"], faults);
+            entry.only(&["mirror", "plain-http", "require-signature", "idle-seconds"], faults);
             match registry_of(&format!("{}/image", name.value)) {
                 Some(registry) => {
                     entries.insert(registry, Registry::read(&entry, faults));
@@ -111,11 +115,13 @@ impl RegistriesPolicy {
         };
         let mirror = entry.mirror.as_deref().filter(|_| access == Access::Pull);
         let target = mirror.map_or_else(|| reference.clone(), |to| reference.mirrored(to));
-        let of_target = || self.entries.get(target.registry()).and_then(|own| own.plain_http);
-        let plain_http =
-            if mirror.is_some() { entry.plain_http.or_else(of_target) } else { entry.plain_http }
-                .unwrap_or_else(|| is_loopback(target.registry()));
-        Ok(Route { reference: target, plain_http, require_signature: entry.require_signature })
+        // What the entry leaves open about its mirror, the mirror's own entry says.
+        let own = self.entries.get(target.registry()).filter(|_| mirror.is_some());
+        let plain_http = entry.plain_http.or_else(|| own?.plain_http);
+        let plain_http = plain_http.unwrap_or_else(|| is_loopback(target.registry()));
+        let idle = entry.idle.or_else(|| own?.idle);
+        let require_signature = entry.require_signature;
+        Ok(Route { reference: target, plain_http, require_signature, idle })
     }
 
     /// The public key files that entries ask for, each once.
@@ -153,7 +159,8 @@ impl Registry {
             section.required("key", faults).map(|key| key.value.to_owned())
         });
         let plain_http = entry.flag("plain-http", faults);
-        Self { mirror, plain_http, require_signature: signature }
+        let idle = entry.count("idle-seconds", faults).map(Duration::from_secs);
+        Self { mirror, plain_http, require_signature: signature, idle }
     }
 }
 
@@ -217,6 +224,21 @@ mod tests {
         let policy = "[registries]\n\"r.example\" = { require-signature = { key = \"b.pub\" } }\n";
         let route = route(policy, "r.example/a", Access::Pull).unwrap();
         assert_eq!(route.require_signature.as_deref(), Some("b.pub"));
+    }
+
+    #[test]
+    fn silence_is_allowed_for_as_long_as_the_entry_or_that_of_its_mirror_says() {
+        let idle = |entry: &str, access| {
+            let policy = format!(
+                "[registries]\n\"docker.io\" = {{ mirror = \"m.example\"{entry} }}\n\
+                 \"m.example\" = {{ idle-seconds = 7 }}\n"
+            );
+            route(&policy, "debian", access).unwrap().idle.map(|idle| idle.as_secs())
+        };
+        assert_eq!(idle("", Access::Pull), Some(7));
+        assert_eq!(idle("", Access::Push), None);
+        assert_eq!(idle(", idle-seconds = 9", Access::Pull), Some(9));
+        assert_eq!(idle(", idle-seconds = 9", Access::Push), Some(9));
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl RegistryClient {
             let answer = self.transport.read(endpoint, response, (what, 0)).await?;
             return Err(refused(endpoint, blob, status, answer.said).into());
         }
-        let silence = self.transport.options.limits.silence;
+        let silence = endpoint.limits(&self.transport.options.limits).silence;
         let mut seen = Hashing::new(io::sink());
         loop {
             let piece = match answer::next(&mut response, silence).await {

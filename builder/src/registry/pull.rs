@@ -221,7 +221,7 @@ impl Pull<'_> {
     ) -> Result<(), Failure> {
         let what = What::Blob(self.blob.digest);
         let transport = &self.client.transport;
-        let silence = transport.options.limits.silence;
+        let silence = self.endpoint.limits(&transport.options.limits).silence;
         loop {
             let piece = match answer::next(&mut response, silence).await {
                 Ok(Some(piece)) => piece,

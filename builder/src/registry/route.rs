@@ -1,10 +1,13 @@
 //! Where a reference really leads: the policy's answer, and the addresses made from it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use url::Url;
 
-use super::error::{Place, RegistryError};
+use super::{
+    error::{Place, RegistryError},
+    transport::Limits,
+};
 use crate::{oci::reference::Reference, policy::RegistriesPolicy};
 
 pub use crate::policy::registries::Access;
@@ -18,6 +21,8 @@ pub struct Route {
     pub plain_http: bool,
     /// PEM file with certificate authorities that are trusted beside the system's.
     pub ca: Option<PathBuf>,
+    /// How long the registry may be silent; none: as long as [`Limits`] has it.
+    pub idle: Option<Duration>,
 }
 
 /// The policy does not let us go there. The message says what to add to the policy.
@@ -49,7 +54,10 @@ where
 impl Routes for RegistriesPolicy {
     fn route(&self, reference: &Reference, access: Access) -> Result<Route, RouteDenied> {
         match RegistriesPolicy::route(self, reference, access) {
-            Ok(way) => Ok(Route { reference: way.reference, plain_http: way.plain_http, ca: None }),
+            Ok(way) => {
+                let (reference, plain_http, idle) = (way.reference, way.plain_http, way.idle);
+                Ok(Route { reference, plain_http, ca: None, idle })
+            }
             Err(denied) => Err(RouteDenied { message: denied.to_string() }),
         }
     }
@@ -62,6 +70,7 @@ pub(super) struct Endpoint {
     pub(super) access: Access,
     pub(super) plain_http: bool,
     pub(super) ca: Option<PathBuf>,
+    idle: Option<Duration>,
     base: Url,
 }
 
@@ -78,13 +87,21 @@ impl Endpoint {
             host: host.to_owned(),
             reason: error.to_string(),
         })?;
-        let Route { reference, plain_http, ca } = route;
-        Ok(Self { reference, access, plain_http, ca, base })
+        let Route { reference, plain_http, ca, idle } = route;
+        Ok(Self { reference, access, plain_http, ca, idle, base })
     }
 
     /// Host and port as the reference has them.
     pub(super) fn host(&self) -> &str {
         self.reference.registry()
+    }
+
+    /// `limits` with what the policy says of this registry. How long it may take to digest an upload
+    /// grows and shrinks with how long it may be silent.
+    pub(super) fn limits(&self, limits: &Limits) -> Limits {
+        let Some(silence) = self.idle else { return *limits };
+        let factor = limits.digestion.div_duration_f64(limits.silence);
+        Limits { silence, digestion: silence.mul_f64(factor), ..*limits }
     }
 
     /// Host and full reference, as errors want them.
@@ -119,7 +136,7 @@ mod tests {
 
     fn endpoint(reference: &str, plain_http: bool) -> Endpoint {
         let reference = reference.parse().unwrap();
-        Endpoint::new(Route { reference, plain_http, ca: None }, Access::Pull).unwrap()
+        Endpoint::new(Route { reference, plain_http, ca: None, idle: None }, Access::Pull).unwrap()
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn options() -> TransportOptions {
 }
 
 fn plain(reference: &Reference, _: Access) -> Result<Route, RouteDenied> {
-    Ok(Route { reference: reference.clone(), plain_http: true, ca: None })
+    Ok(Route { reference: reference.clone(), plain_http: true, ca: None, idle: None })
 }
 
 fn client_as(credentials: Credentials) -> RegistryClient {

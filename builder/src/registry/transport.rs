@@ -158,7 +158,7 @@ impl Transport {
         response: Response,
         (what, max): (What, u64),
     ) -> Result<Answer, Failure> {
-        let silence = self.options.limits.silence;
+        let silence = endpoint.limits(&self.options.limits).silence;
         let (status, url) = (response.status(), response.url().clone());
         let headers = response.headers().clone();
         if !status.is_success() {
@@ -188,7 +188,7 @@ impl Transport {
                 let at = endpoint.place();
                 RegistryError::TooLarge { at, what, max }.into()
             }
-            BodyFault::Stalled => stalled(endpoint, self.options.limits.silence),
+            BodyFault::Stalled => stalled(endpoint, endpoint.limits(&self.options.limits).silence),
             BodyFault::Broken(error) => connection::failure(endpoint, &error),
         }
     }
@@ -202,7 +202,7 @@ impl Transport {
         moved: &mut (dyn FnMut(u64) + Send),
     ) -> Result<Response, Failure> {
         let client = self.client(endpoint)?;
-        let limits = &self.options.limits;
+        let limits = &endpoint.limits(&self.options.limits);
         let mount = call.mount.as_deref();
         // What proves who we are is for the registry, not for the storage host an upload may lead to.
         let home = endpoint.is_home(&call.url);
@@ -232,7 +232,7 @@ impl Transport {
         response: Response,
         own: bool,
     ) -> Result<Response, Failure> {
-        let limits = &self.options.limits;
+        let limits = &endpoint.limits(&self.options.limits);
         match response.status() {
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) if own => {
                 let account = self.authority.lookup(endpoint).await.account;

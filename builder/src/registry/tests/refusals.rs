@@ -218,7 +218,7 @@ async fn no_manifest_for_the_platform() {
 fn over_tls(ca: Option<&str>) -> RegistryClient {
     let ca = ca.map(tls_file);
     let routes = move |reference: &Reference, _: Access| {
-        Ok(Route { reference: reference.clone(), plain_http: false, ca: ca.clone() })
+        Ok(Route { reference: reference.clone(), plain_http: false, ca: ca.clone(), idle: None })
     };
     RegistryClient::new(Arc::new(routes), Arc::default(), options())
 }
