@@ -32,6 +32,12 @@ pub enum Reply {
     Truncated(u16, Vec<String>, Vec<u8>, usize),
     /// 200 with headers and that many bytes of white space, made while they are sent.
     Endless(Vec<String>, u64),
+    /// In chunks, of which the last one is missing when the connection ends after that many bytes.
+    CutChunks(u16, Vec<String>, Vec<u8>, usize),
+    /// As [`Reply::Truncated`], but nothing more comes and the connection stays; with no status, no answer at all.
+    Stalled(Option<u16>, Vec<String>, Vec<u8>, usize),
+    /// The connection ends without an answer.
+    Nothing,
 }
 
 /// A loopback server that answers by a function, one thread per connection. Gone on drop.
@@ -82,7 +88,16 @@ fn serve(stream: TcpStream, answer: &dyn Fn(&Request) -> Reply) {
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
     while let Some(request) = read_request(&mut reader) {
-        if !send(&mut writer, &request, answer(&request)) {
+        let reply = answer(&request);
+        let waits = matches!(reply, Reply::Stalled(..));
+        if !send(&mut writer, &request, reply) {
+            if waits {
+                // Until the other side gives up.
+                let _ = reader.read(&mut [0]);
+            }
+            return;
+        }
+        if request.headers.iter().any(|(name, value)| name == "connection" && value == "close") {
             return;
         }
     }
@@ -125,6 +140,19 @@ fn send(writer: &mut TcpStream, request: &Request, reply: Reply) -> bool {
             (status, headers, body.clone(), sent, body.len() as u64)
         }
         Reply::Endless(headers, total) => (200, headers, Vec::new(), 0, total),
+        Reply::CutChunks(status, headers, body, sent) => {
+            let first = format!(
+                "HTTP/1.1 {status} as told\r\nTransfer-Encoding: chunked\r\n{}\r\n{sent:x}\r\n",
+                headers.iter().map(|header| format!("{header}\r\n")).collect::<String>()
+            );
+            let _ = writer.write_all(first.as_bytes());
+            let _ = writer.write_all(&body[..sent]);
+            return false;
+        }
+        Reply::Stalled(Some(status), headers, body, sent) => {
+            (status, headers, body.clone(), sent, body.len() as u64)
+        }
+        Reply::Stalled(None, ..) | Reply::Nothing => return false,
     };
     let mut head = format!("HTTP/1.1 {status} as told\r\nContent-Length: {total}\r\n");
     for header in headers {

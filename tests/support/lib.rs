@@ -5,8 +5,10 @@
 //! - [`home`]: a sandboxed home per test, thus a worker per test; checks on drop that nothing is left
 //! - [`run`]: runs a program with a time limit, keeps its whole output
 //! - [`leftovers`]: processes and mounts that belong to a home
+//! - [`worker_state`]: what a worker holds between builds
 //! - [`snapshot`]: whole messages compared with a file
 //! - [`http`], [`client`], [`registry`], [`impostor`]: a registry client, Debian's registry, and one that lies
+//! - [`faulty_proxy`]: what stands before a registry and fails now and then
 //! - [`git_origin`]: a repository and files over HTTP
 //! - [`tarball`], [`image`], [`base`]: tars (hostile ones too), images, and the two base images
 //! - [`blobs`]: every blob of a pushed image, unpacked one by one
@@ -29,6 +31,7 @@ pub mod cache;
 pub mod client;
 pub mod differential;
 pub mod example;
+pub mod faulty_proxy;
 pub mod git_origin;
 pub mod home;
 pub mod http;
@@ -40,6 +43,7 @@ pub mod registry;
 pub mod run;
 pub mod snapshot;
 pub mod tarball;
+pub mod worker_state;
 
 use std::path::{Path, PathBuf};
 

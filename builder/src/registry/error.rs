@@ -104,6 +104,12 @@ pub enum RegistryError {
          help: the registry, or something between it and here, serves damaged or forged content: do not use it before that is explained", host = .at.host, image = .at.image
     )]
     WrongDigest { at: Box<Place>, what: What, expected: Box<Digest>, found: Box<Digest> },
+    /// The registry has stored other bytes than were sent.
+    #[error(
+        "{host} stored {found} as {image}, but {expected} was sent, in {attempts} attempts\n\
+         help: something between here and the registry changes what it passes on; until that is found, do not use {image}", host = .at.host, image = .at.image
+    )]
+    Altered { at: Box<Place>, expected: Box<Digest>, found: Box<Digest>, attempts: u32 },
     /// More bytes than promised.
     #[error(
         "{host} sends more than the {expected} bytes that {what} of {image} should have; it was thrown away\n\
@@ -242,6 +248,7 @@ impl RegistryError {
     pub(super) fn after(mut self, made: u32) -> Self {
         match &mut self {
             Self::Truncated { attempts, .. }
+            | Self::Altered { attempts, .. }
             | Self::TooManyRequests { attempts, .. }
             | Self::Server { attempts, .. }
             | Self::Interrupted { attempts, .. }

@@ -116,7 +116,6 @@ impl RegistryClient {
     ) -> Result<ManifestPush, RegistryError> {
         let endpoint = self.endpoint(target, Access::Push)?;
         let descriptor = Descriptor::of(media_type, bytes);
-        let at = endpoint.place();
         let (what, expected) = (What::Manifest, descriptor.digest);
         let unsent = |reason, help| {
             let at = endpoint.place();
@@ -140,10 +139,20 @@ impl RegistryClient {
         call.headers.insert(CONTENT_TYPE, content_type);
         call.payload = Payload::Bytes(bytes.to_vec());
         let mut attempts = Attempts::new(self.transport.options.retry);
-        let answer = loop {
+        loop {
             let answer = self.transport.ask(&endpoint, &call, (what, ANSWER)).await?;
             if answer.status.is_success() {
-                break answer;
+                match stored_as(&answer).filter(|found| *found != expected) {
+                    None => {
+                        let listed = answer.headers.contains_key("oci-subject");
+                        return Ok(ManifestPush { descriptor, listed });
+                    }
+                    // The tag names something else than was sent until the right bytes get through.
+                    Some(found) => {
+                        attempts.again(altered(&endpoint, expected, found)).await?;
+                        continue;
+                    }
+                }
             }
             let (status, said) = (answer.status, answer.said);
             let again = disbelief(status, &said);
@@ -151,16 +160,20 @@ impl RegistryClient {
             let at = endpoint.place();
             let error = RegistryError::Refused { at, what, status, said, help };
             attempts.again(Failure::new(error, again)).await?;
-        };
-        let stored = answer.header("docker-content-digest").and_then(|text| text.parse().ok());
-        match stored.filter(|found| *found != expected) {
-            Some(found) => Err(RegistryError::wrong_digest(at, what, expected, found)),
-            None => {
-                let listed = answer.headers.contains_key("oci-subject");
-                Ok(ManifestPush { descriptor, listed })
-            }
         }
     }
+}
+
+/// The digest that the registry says it has stored something under (distribution-spec, "Pushing
+/// Manifests").
+fn stored_as(answer: &Answer) -> Option<Digest> {
+    answer.header("docker-content-digest").and_then(|text| text.parse().ok())
+}
+
+fn altered(endpoint: &Endpoint, expected: Digest, found: Digest) -> Failure {
+    let (at, attempts) = (endpoint.place(), 1);
+    let (expected, found) = (Box::new(expected), Box::new(found));
+    Failure::soon(RegistryError::Altered { at, expected, found, attempts })
 }
 
 /// The registry says that our digest is wrong, which we know to be right. docker-registry answers so

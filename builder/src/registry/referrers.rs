@@ -214,7 +214,18 @@ impl RegistryClient {
         let limit = (What::Referrers, MAX_MANIFEST_BYTES);
         let answer = self.transport.ask(endpoint, &call, limit).await?;
         match answer.status {
-            StatusCode::OK => List::read(endpoint, &answer.bytes).map(Some),
+            StatusCode::OK => {
+                // It is read to be written back: a damaged line would stay in it.
+                let stated = answer.header("docker-content-digest").and_then(|at| at.parse().ok());
+                let found = Digest::of(&answer.bytes);
+                match stated.filter(|stated: &Digest| *stated != found) {
+                    None => List::read(endpoint, &answer.bytes).map(Some),
+                    Some(stated) => {
+                        let (at, what) = (endpoint.place(), What::Referrers);
+                        Err(RegistryError::wrong_digest(at, what, stated, found))
+                    }
+                }
+            }
             StatusCode::NOT_FOUND => Ok(None),
             _ => Err(refused(endpoint, answer)),
         }

@@ -176,3 +176,34 @@ async fn a_manifest_whose_layers_are_missing_is_refused_by_the_registry() {
         )
     );
 }
+
+#[tokio::test]
+async fn a_manifest_that_was_changed_on_its_way_is_sent_again() {
+    let (bytes, other) = (manifest("", &[]), digest_of(b"something else"));
+    let right = digest_of(&bytes);
+    for honest_after in [1, u32::MAX] {
+        let seen = AtomicU32::new(0);
+        let rogue = Rogue::start(move |_, stream| {
+            let honest = seen.fetch_add(1, Ordering::SeqCst) >= honest_after;
+            let stored = if honest { right } else { other };
+            let header = format!("Docker-Content-Digest: {stored}\r\n");
+            answer(stream, "201 Created", &header, b"");
+        });
+        let host = &rogue.host;
+        let target = image(host, "app:1");
+        let pushed = client().push_manifest(&target, media_type::MANIFEST, &bytes).await;
+        if honest_after == 1 {
+            assert_eq!(pushed.unwrap().descriptor.digest, right);
+            assert_eq!(rogue.seen().len(), 2);
+            continue;
+        }
+        assert_eq!(
+            pushed.unwrap_err().to_string(),
+            format!(
+                "{host} stored {other} as {host}/app:1, but {right} was sent, in 3 attempts\n\
+                 help: something between here and the registry changes what it passes on; \
+                 until that is found, do not use {host}/app:1"
+            )
+        );
+    }
+}

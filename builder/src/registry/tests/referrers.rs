@@ -191,3 +191,24 @@ async fn a_registry_that_serves_a_web_page_for_the_api_has_none() {
         )
     );
 }
+
+#[tokio::test]
+async fn a_damaged_list_is_not_written_back() {
+    let promised = digest_of(b"the list as it was stored");
+    let rogue = Rogue::start(move |request, stream| {
+        if request.is("GET /v2/app/referrers/") {
+            return answer(stream, "404 Not Found", "", b"");
+        }
+        assert!(request.is("GET "), "{}", request.line);
+        let header = format!("Docker-Content-Digest: {promised}\r\n");
+        answer(stream, "200 OK", &header, page(&[]).as_bytes());
+    });
+    let (reference, subject) = (image(&rogue.host, "app"), digest_of(b"the image"));
+    let entry = Descriptor::of(media_type::MANIFEST, b"a statement");
+    let error = client().add_referrer(&reference, subject, entry).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("the list of referrers of ") && text.contains("thrown away"),
+        "{text}"
+    );
+}
