@@ -11,6 +11,7 @@
 //! - [`lint`]: what can be said about a Dockerfile without building it
 //! - [`content`]: blobs by digest on disk, verified whenever they are read
 //! - [`layer`]: layer archives: read, unpack, pack, compress, index
+//! - `authorities`: TLS for clients, by the authorities that the machine trusts
 //! - [`registry`]: registries: look up, pull, push, referrers, credentials
 //! - [`worker`]: the rootless containerd: start, enter, stop, sweep
 //! - [`snapshot`]: snapshots in the worker and their mounts
@@ -31,6 +32,7 @@
 //! - [`build`]: the whole story
 
 pub mod attestations;
+mod authorities;
 pub mod base_trust;
 pub mod build;
 pub mod content;

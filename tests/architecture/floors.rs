@@ -16,7 +16,7 @@ pub(crate) const BUILDER: &[Floor] = &[
     Floor { name: "pure", rooms: &["oci", "secret", "purl", "dockerfile", "policy", "remote"] },
     Floor { name: "graph", rooms: &["graph", "lint"] },
     Floor { name: "bytes", rooms: &["content", "layer"] },
-    Floor { name: "edges", rooms: &["registry", "worker", "snapshot"] },
+    Floor { name: "edges", rooms: &["authorities", "registry", "worker", "snapshot"] },
     Floor { name: "work", rooms: &["source", "egress", "fetch", "ssh", "emulation", "executor"] },
     Floor { name: "engine", rooms: &["solver"] },
     Floor { name: "product", rooms: &["harden", "sbom", "image", "export"] },

@@ -59,6 +59,27 @@ fn the_cache_survives_the_worker() {
 }
 
 #[test]
+fn a_damaged_index_costs_time_and_one_warning() {
+    let scene = Scene::new();
+    scene.dockerfile(RANDOM);
+    scene.home.write("ctx/data", "one");
+    let _ = scene.push_unsigned(&[]).succeeded();
+    let first = number(&scene);
+    // With its journal it would be whole again: the journal of so small an index has all of it.
+    for file in ["index.db", "index.db-wal"] {
+        let index = "../home/.local/share/touchmark/index";
+        scene.home.write(&format!("{index}/{file}"), "not a database");
+    }
+    let warned = scene.push_unsigned(&[]).succeeded();
+    assert!(warned.mentions("was put aside and begun anew"), "{warned:?}");
+    let second = number(&scene);
+    assert_ne!(second, first);
+    let quiet = scene.push_unsigned(&[]).succeeded();
+    assert!(!quiet.mentions("put aside"), "{quiet:?}");
+    assert_eq!(number(&scene), second, "the new index is used");
+}
+
+#[test]
 fn the_example_again_executes_no_run() {
     let example = Example::pushed();
     let (first, second) = (example.output("first"), example.output("second"));

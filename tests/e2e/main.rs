@@ -21,6 +21,7 @@ mod contexts;
 mod cosign;
 mod crash;
 mod docker_plugin;
+mod failing_steps;
 mod faulty_registry;
 mod isolation;
 mod lint;

@@ -96,6 +96,7 @@ fn read(statement: &Verified<Statement>, requirement: &Requirement) -> Result<St
                 .map_err(|fault| Unfit::Form { kind: "hardening report", fault })?;
             Ok(format!("findings: {}", report.findings().len()))
         }
+        Role::Cache => Ok("a build cache".to_owned()),
     }
 }
 

@@ -1,6 +1,7 @@
-//! What is said of an image: one file per predicate type, each with its URI and its typed form. All of
+//! What is said of an image, or of a build cache: one file per predicate type, each with its URI and its typed form. All of
 //! them are written deterministically (fixed order of fields, sorted maps).
 
+pub mod cache;
 pub mod cosign_sign;
 pub mod hardening;
 pub mod slsa;

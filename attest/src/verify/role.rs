@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Refusal, subject::StatementAboutImage};
 use crate::{
     key::KeyHint,
-    predicate::{cosign_sign, hardening, slsa, spdx},
+    predicate::{cache, cosign_sign, hardening, slsa, spdx},
     statement::Statement,
 };
 
@@ -24,6 +24,8 @@ pub enum Role {
     Sbom,
     /// What was taken out of the image.
     Hardening,
+    /// The key's holder stands for a shared build cache. It fills no role of an image.
+    Cache,
 }
 
 /// Proof that a trusted key signed this statement about the image, and what it may be used for.
@@ -44,6 +46,7 @@ impl Role {
             slsa::PREDICATE_TYPE => Some(Self::Provenance),
             spdx::PREDICATE_TYPE => Some(Self::Sbom),
             hardening::PREDICATE_TYPE => Some(Self::Hardening),
+            cache::PREDICATE_TYPE => Some(Self::Cache),
             _ => None,
         }
     }
@@ -56,6 +59,7 @@ impl Role {
             Self::Provenance => "provenance",
             Self::Sbom => "sbom",
             Self::Hardening => "hardening",
+            Self::Cache => "cache",
         }
     }
 }

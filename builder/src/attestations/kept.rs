@@ -12,7 +12,7 @@ use touchmark_attest::{
 
 use super::{AttestError, Predicates, sign};
 use crate::{
-    content::records::Records,
+    content::{index::Table, records::Records},
     export::artifact::Artifact,
     oci::{descriptor::Descriptor, digest::Digest},
 };
@@ -38,6 +38,7 @@ pub fn sign_or_keep(
     (records, ran): (&Records, bool),
 ) -> Result<Vec<Artifact>, AttestError> {
     let key = key(image, name, predicates, signer)?;
+    let records = records.of(Table::Statements);
     if !ran && let Some(kept) = records.get::<Vec<Kept>>(&key) {
         let artifacts: Vec<Artifact> = kept.into_iter().map(Kept::artifact).collect();
         if whole(&artifacts, image, signer) {

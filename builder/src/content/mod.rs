@@ -1,4 +1,5 @@
-//! Blobs by digest on disk: `error` ← `verified_blob`, `blob_writer`, `partial_blob` ← `store`.
+//! Blobs by digest on disk: `error` ← `verified_blob`, `blob_writer`, `partial_blob` ← `store`;
+//! documents about them in a database: `index` ← `records`.
 //!
 //! Bytes are checked against their digest when they come in and again whenever they are read, so
 //! nothing leaves this room unverified. That is also why no blob is synced to disk: a machine that
@@ -7,6 +8,7 @@
 
 pub mod blob_writer;
 pub mod error;
+pub mod index;
 pub mod partial_blob;
 pub mod records;
 pub mod store;

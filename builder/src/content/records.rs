@@ -1,80 +1,58 @@
-//! Small documents by key: one JSON file each, written whole and renamed into place, so that any number
-//! of processes may share the directory and a kill leaves either the old state or the new one.
+//! Small documents of one kind by key: a view of the cache's [`Index`].
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::Path, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::index::{Index, Table};
 use crate::oci::digest::Digest;
 
-/// A directory of documents.
+/// Documents of one kind. Clones are the same documents.
 #[derive(Debug, Clone)]
 pub struct Records {
-    dir: PathBuf,
+    index: Arc<Index>,
+    table: Table,
 }
 
-/// The largest document that is read, in bytes: a step with 50,000 requests stays below it.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
-
 impl Records {
-    /// Uses `dir`, which is made where it is missing.
-    ///
-    /// # Errors
-    /// When the directory cannot be made.
-    pub fn open(dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
-        Ok(Self { dir: dir.to_owned() })
+    /// The documents of this kind in `index`.
+    #[must_use]
+    pub fn new(index: Arc<Index>, table: Table) -> Self {
+        Self { index, table }
+    }
+
+    /// The documents of another kind in the same index.
+    #[must_use]
+    pub fn of(&self, table: Table) -> Self {
+        Self { index: self.index.clone(), table }
     }
 
     /// The document stored under `key`. One that cannot be read or understood counts as absent: a
     /// record may cost time when it is lost, never correctness.
     #[must_use]
     pub fn get<T: DeserializeOwned>(&self, key: &Digest) -> Option<T> {
-        let path = self.path(key);
-        if fs::metadata(&path).ok()?.len() > MAX_BYTES {
-            return None;
-        }
-        serde_json::from_slice(&fs::read(path).ok()?).ok()
+        self.index.get(self.table, key, |bytes| serde_json::from_slice(bytes).ok())
     }
 
-    /// Stores `document` under `key`, atomically.
+    /// Stores `document` under `key`. It is written in the background; that it could not be is told by
+    /// [`Index::warning`].
     ///
     /// # Errors
-    /// When the file cannot be written, for example on a full disk.
+    /// When the document cannot be written as JSON.
     pub fn put<T: Serialize>(&self, key: &Digest, document: &T) -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-        serde_json::to_writer(io::BufWriter::new(&mut file), document)?;
-        file.persist(self.path(key)).map_err(|error| error.error)?;
+        self.index.put(self.table, key, serde_json::to_vec(document)?);
         Ok(())
     }
 
     /// Where the documents are.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.index.dir()
     }
 
-    fn path(&self, key: &Digest) -> PathBuf {
-        self.dir.join(key.hex())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_torn_document_counts_as_absent() {
-        let dir = tempfile::tempdir().unwrap();
-        let records = Records::open(dir.path()).unwrap();
-        let key = Digest::of(b"key");
-        assert_eq!(records.get::<Vec<u8>>(&key), None);
-        records.put(&key, &vec![1_u8, 2]).unwrap();
-        assert_eq!(records.get::<Vec<u8>>(&key), Some(vec![1, 2]));
-        fs::write(dir.path().join(key.hex()), b"[1,").unwrap();
-        assert_eq!(records.get::<Vec<u8>>(&key), None);
+    /// The index that holds them.
+    #[must_use]
+    pub fn index(&self) -> &Arc<Index> {
+        &self.index
     }
 }

@@ -8,12 +8,14 @@ use std::{
 };
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::policy::{
-    mirror::Target,
-    network::{Limits, NetworkPolicy},
+use crate::{
+    authorities::client_config,
+    policy::{
+        mirror::Target,
+        network::{Limits, NetworkPolicy},
+    },
 };
 
 use super::address::is_private;
@@ -38,6 +40,15 @@ pub(crate) enum UpstreamError {
     Unreachable { host: String, source: io::Error },
 }
 
+/// Why there is no HTTP client.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+}
+
 /// Resolves in the builder's network. The connection goes to the very addresses that were checked, so
 /// a name that changes its address between check and use gains nothing.
 #[derive(Debug)]
@@ -58,9 +69,7 @@ impl Resolve for CheckingResolver {
 impl Upstreams {
     /// # Errors
     /// When no HTTP client can be made at all.
-    pub(crate) fn new(policy: &NetworkPolicy) -> Result<Self, reqwest::Error> {
-        // Another room may have chosen the provider already.
-        let _ = ring::default_provider().install_default();
+    pub(crate) fn new(policy: &NetworkPolicy) -> Result<Self, ClientError> {
         let limits = policy.limits();
         let deny_private = policy.deny_private();
         let (checked, free) = (client(limits, deny_private)?, client(limits, false)?);
@@ -103,22 +112,16 @@ impl Upstreams {
     }
 }
 
-fn client(limits: Limits, deny_private: bool) -> Result<reqwest::Client, reqwest::Error> {
-    let plain = || {
-        reqwest::Client::builder()
-            .dns_resolver(Arc::new(CheckingResolver { deny_private }))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(limits.connect)
-            .read_timeout(limits.idle)
-    };
-    // Without any root certificate on this host plain HTTP still has to work.
-    plain().build().or_else(|_| {
-        let roots = RootCertStore::empty();
-        let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        plain().tls_backend_preconfigured(tls).build()
-    })
+fn client(limits: Limits, deny_private: bool) -> Result<reqwest::Client, ClientError> {
+    Ok(reqwest::Client::builder()
+        .dns_resolver(Arc::new(CheckingResolver { deny_private }))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(limits.connect)
+        .read_timeout(limits.idle)
+        .tls_backend_preconfigured(client_config(Vec::new(), &[b"h2", b"http/1.1"])?)
+        .build()?)
 }
 
 async fn addresses(

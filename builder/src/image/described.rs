@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, sync::Arc};
 
 use super::Sealed;
 use crate::{
-    content::{error::ContentError, records::Records, store::ContentStore},
+    content::{error::ContentError, index::Table, records::Records, store::ContentStore},
     layer::{
         LayerReader,
         tree::{ScanError, Tree, scan},
@@ -72,6 +72,7 @@ pub async fn describe(
     let fetched: Vec<_> = fetched.iter().collect();
     let inputs = (VERSION, "sbom", image.descriptor.digest, name, epoch, fetched);
     let key = Digest::of(&serde_json::to_vec(&inputs)?);
+    let records = records.of(Table::Sboms);
     if let Some(known) = records.get::<String>(&key) {
         return Ok(known.into_bytes());
     }

@@ -9,7 +9,8 @@ use touchmark_attest::predicate::hardening::{self, HardeningReport};
 use super::Image;
 use crate::{
     content::{
-        blob_writer::BlobWriter, records::Records, store::ContentStore, verified_blob::VerifiedBlob,
+        blob_writer::BlobWriter, index::Table, records::Records, store::ContentStore,
+        verified_blob::VerifiedBlob,
     },
     harden::{self, Action, Finding, HardenError, HardenOptions, LayerStore, Level, user::is_root},
     oci::{descriptor::Descriptor, digest::Digest},
@@ -43,6 +44,7 @@ pub async fn harden(
         return Err(HardenError::RootUser { user: user.clone() });
     }
     let key = key(&image, options)?;
+    let records = records.of(Table::Hardened);
     if let Some(known) = records.get::<HardenedImage>(&key)
         && known.image.layers.iter().all(|layer| content.has(&layer.digest))
     {

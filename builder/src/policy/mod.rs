@@ -1,10 +1,11 @@
 //! The policy file (`touchmark.toml`), pure: text in, rules out.
 //! `fault`, `section` (reading with faults that show the line) ← `glob` ← `registries`, `mirror` ←
-//! `preset` ← `network`; `harden`, `sign`, `verify`.
+//! `preset` ← `network`; `harden`, `sign`, `verify`, `cache`.
 //!
 //! Absent: reading files, the network, the clock. The caller reads the file and says what cannot be
 //! read.
 
+pub mod cache;
 mod fault;
 pub mod glob;
 pub mod harden;
@@ -16,6 +17,7 @@ mod section;
 pub mod sign;
 pub mod verify;
 
+pub use cache::CachePolicy;
 pub use fault::{Fault, PolicyError};
 pub use harden::HardenPolicy;
 pub use network::NetworkPolicy;
@@ -40,9 +42,11 @@ pub struct Policy {
     pub sign: SignPolicy,
     /// What an image must show.
     pub verify: VerifyPolicy,
+    /// Whose shared caches are believed.
+    pub cache: CachePolicy,
 }
 
-const SECTIONS: [&str; 5] = ["registries", "network", "harden", "sign", "verify"];
+const SECTIONS: [&str; 6] = ["registries", "network", "harden", "sign", "verify", "cache"];
 
 impl Policy {
     /// Reads the text of a policy file (TOML 1.1); `file` is its name for messages. A section that is
@@ -82,6 +86,9 @@ impl Policy {
         }
         if let Some(section) = document.section("verify", faults) {
             policy.verify = VerifyPolicy::read(&section, faults);
+        }
+        if let Some(section) = document.section("cache", faults) {
+            policy.cache = CachePolicy::read(&section, faults);
         }
         policy
     }

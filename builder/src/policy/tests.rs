@@ -96,7 +96,7 @@ fn an_unknown_key_gets_a_suggestion() {
     assert_eq!(
         fault("\n\n[colour]\n"),
         "touchmark.toml:3:2: unknown key 'colour' in the policy\n  |\n3 | [colour]\n  |  ^^^^^^\n\
-         help: known here: registries, network, harden, sign, verify"
+         help: known here: registries, network, harden, sign, verify, cache"
     );
 }
 
@@ -245,4 +245,17 @@ fn a_tunnel_needs_a_rule_that_it_cannot_break() {
     ] {
         assert!(matches!(tunnel(rule), Decision::Deny { .. }), "{rule}");
     }
+}
+
+#[test]
+fn the_keys_of_shared_caches_are_read() {
+    let policy = parsed("[cache]\ntrust = [{ key = \"team.pub\" }, { key = \"ci/b.pub\" }]\n");
+    assert_eq!(policy.cache.trust, ["team.pub", "ci/b.pub"]);
+    assert!(parsed("").cache.trust.is_empty());
+    let fault =
+        Policy::parse("touchmark.toml", "[cache]\ntrust = [{ kye = \"a\" }]\n").unwrap_err();
+    let fault = fault.to_string();
+    assert!(fault.contains("did you mean 'key'?") && fault.contains("has no 'key'"), "{fault}");
+    let fault = Policy::parse("touchmark.toml", "[cache]\ntrust = \"a\"\n").unwrap_err();
+    assert!(fault.to_string().contains("'trust' is written as [[cache.trust]]"), "{fault}");
 }

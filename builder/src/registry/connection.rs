@@ -9,11 +9,14 @@ use std::{
 };
 
 use reqwest::{
-    Certificate, Client, ClientBuilder, NoProxy, Proxy, Response, StatusCode,
+    Client, ClientBuilder, NoProxy, Proxy, Response, StatusCode,
     redirect::Attempt,
     redirect::{Action, Policy},
 };
-use rustls::{CertificateError, InvalidMessage, crypto::CryptoProvider};
+use rustls::{
+    CertificateError, InvalidMessage, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 
 use super::{
     answer::{printable, said},
@@ -22,33 +25,27 @@ use super::{
     route::Endpoint,
     transport::{Limits, Proxies, TransportOptions},
 };
-use crate::{content::error::ContentError, secret::Secret};
+use crate::{authorities::client_config, content::error::ContentError, secret::Secret};
 
 /// A client for this endpoint's kind of connection.
 pub(super) fn client(
     endpoint: &Endpoint,
     options: &TransportOptions,
 ) -> Result<Client, RegistryError> {
-    // The program installs its provider when it starts; without one the client would panic.
-    if CryptoProvider::get_default().is_none() {
-        rustls::crypto::ring::default_provider().install_default().ok();
-    }
     let host = endpoint.host().to_owned();
-    let setup =
-        |error: reqwest::Error| RegistryError::Setup { host: host.clone(), reason: reason(&error) };
-    let mut builder = plain(options).map_err(setup)?;
-    if let Some(path) = &endpoint.ca {
-        let fault =
-            |reason| RegistryError::Authorities { host: host.clone(), path: path.clone(), reason };
-        builder = builder.tls_certs_merge(authorities(path).map_err(fault)?);
-    }
-    match builder.build() {
-        // A machine without any certificate authority can still speak plain HTTP.
-        Err(_) if endpoint.plain_http => {
-            plain(options).and_then(|builder| builder.tls_certs_only([]).build()).map_err(setup)
-        }
-        other => other.map_err(setup),
-    }
+    let setup = |reason: String| RegistryError::Setup { host: host.clone(), reason };
+    let more = match &endpoint.ca {
+        Some(path) => authorities(path).map_err(|reason| RegistryError::Authorities {
+            host: host.clone(),
+            path: path.clone(),
+            reason,
+        })?,
+        None => Vec::new(),
+    };
+    // One protocol is offered: parallel layers do not share one congestion window.
+    let tls = client_config(more, &[b"http/1.1"]).map_err(|error| setup(error.to_string()))?;
+    let builder = plain(options).map_err(|error| setup(reason(&error)))?;
+    builder.tls_backend_preconfigured(tls).build().map_err(|error| setup(reason(&error)))
 }
 
 fn plain(options: &TransportOptions) -> Result<ClientBuilder, reqwest::Error> {
@@ -88,11 +85,16 @@ fn follow(attempt: Attempt<'_>) -> Action {
 /// A larger file of certificate authorities is not read, in bytes.
 const MAX_AUTHORITIES: u64 = 4 * 1024 * 1024;
 
-fn authorities(path: &Path) -> Result<Vec<Certificate>, String> {
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut pem = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_AUTHORITIES).read_to_end(&mut pem));
     read.map_err(|error| error.to_string())?;
-    let found = Certificate::from_pem_bundle(&pem).map_err(|error| reason(&error))?;
+    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| printable(&error.to_string()))?;
+    let mut store = RootCertStore::empty();
+    for certificate in &found {
+        store.add(certificate.clone()).map_err(|error| tls_reason(&error))?;
+    }
     if found.is_empty() { Err("there are none in it".into()) } else { Ok(found) }
 }
 

@@ -4,7 +4,7 @@
 //! an image is exported.
 
 use std::{
-    fmt, io,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -18,9 +18,10 @@ use super::{
     key::chain_id,
     layer_blobs::LayerBlobs,
     pack,
+    shared::{SharedLayer, SharedLayers},
 };
 use crate::{
-    content::store::ContentStore,
+    content::{index::Index, store::ContentStore},
     layer::Compression,
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
     registry::client::RegistryClient,
@@ -31,6 +32,7 @@ use crate::{
 pub struct Chains {
     blobs: LayerBlobs,
     bases: BaseLayers,
+    shared: SharedLayers,
     scratch: PathBuf,
     content: Arc<ContentStore>,
     snapshots: Arc<Snapshots>,
@@ -43,27 +45,26 @@ impl fmt::Debug for Chains {
 }
 
 impl Chains {
-    /// Keeps its index below `data_dir` and mounts snapshots below `scratch`; tells `observer` what it
+    /// Keeps what it knows in `index` and mounts snapshots below `scratch`; tells `observer` what it
     /// fetches.
-    ///
-    /// # Errors
-    /// When a directory cannot be made.
-    pub fn open(
-        data_dir: &Path,
+    #[must_use]
+    pub fn new(
+        index: Arc<Index>,
         scratch: &Path,
         content: Arc<ContentStore>,
         snapshots: Arc<Snapshots>,
         registry: Arc<RegistryClient>,
         observer: Arc<dyn Observer>,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let (store, worker) = (content.clone(), snapshots.clone());
-        Ok(Self {
-            blobs: LayerBlobs::open(&data_dir.join("layers"), content.clone())?,
+        Self {
+            blobs: LayerBlobs::new(index, content.clone()),
             bases: BaseLayers::new(scratch, store, worker, registry, observer),
+            shared: SharedLayers::default(),
             scratch: scratch.to_owned(),
             content,
             snapshots,
-        })
+        }
     }
 
     /// Compresses the layers that steps make in this way.
@@ -78,6 +79,22 @@ impl Chains {
         self.bases.fetchable(diff_id, reference, blob);
     }
 
+    /// Notes that another machine made the layer `diff_id`, and where it can be had.
+    pub fn offer(&self, diff_id: Digest, layer: SharedLayer) {
+        self.shared.offer(diff_id, layer);
+    }
+
+    /// Forgets all layers that the shared source of this name offered.
+    pub fn withdraw(&self, source: &str) {
+        self.shared.withdraw(source);
+    }
+
+    /// The layer as another machine offers it, where it is not in the store yet.
+    #[must_use]
+    pub fn offered(&self, diff_id: &Digest) -> Option<SharedLayer> {
+        self.shared.get(diff_id).filter(|_| self.blobs.any(diff_id).is_none())
+    }
+
     /// Notes that the store holds the layer `diff_id` as `blob`.
     ///
     /// # Errors
@@ -90,6 +107,7 @@ impl Chains {
     pub async fn holds(&self, chain: &[Digest]) -> Result<bool, SolveError> {
         let (Some(top), Some(id)) = (chain.last(), chain_id(chain)) else { return Ok(true) };
         let known = self.bases.origin(top).is_some()
+            || self.shared.get(top).is_some()
             || self.blobs.any(top).is_some()
             || self.snapshots.exists(&snapshot_name(&id)).await?;
         Ok(known)
@@ -103,8 +121,24 @@ impl Chains {
         if self.snapshots.exists(&name).await? {
             return Ok(Some(name));
         }
+        self.bring(chain).await?;
         self.bases.unpack(chain, &self.blobs).await?;
         Ok(Some(name))
+    }
+
+    /// Brings what other machines offer of `chain` above the highest snapshot that is there.
+    async fn bring(&self, chain: &[Digest]) -> Result<(), SolveError> {
+        if !chain.iter().any(|layer| self.shared.get(layer).is_some()) {
+            return Ok(());
+        }
+        let mut present = chain.len();
+        while let Some(id) = chain_id(&chain[..present]) {
+            if self.snapshots.exists(&snapshot_name(&id)).await? {
+                break;
+            }
+            present -= 1;
+        }
+        self.shared.bring(&chain[present..], &self.blobs, &self.content).await
     }
 
     /// The compressed blob of the top layer of `chain`, made or fetched where it is missing.
@@ -116,6 +150,7 @@ impl Chains {
             }
             return Ok(blob);
         }
+        self.shared.bring(std::slice::from_ref(top), &self.blobs, &self.content).await?;
         match self.blobs.any(top) {
             Some(blob) => self.blobs.compressed(top, &blob, self.blobs.compression).await,
             None => self.compress(chain, epoch).await,

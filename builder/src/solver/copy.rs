@@ -131,7 +131,9 @@ pub(super) async fn content(
     let inline: Vec<_> = selection.inline.iter().map(|(n, bytes)| (n, Digest::of(bytes))).collect();
     let named = (&selection.sources, inline, &selection.exclude, selection.parents);
     let memo = key("tree", &source.layers, 0, &named)?;
-    if let Some(known) = solver.host.cache.get::<StepResult>(&memo).and_then(|known| known.layer) {
+    let known = solver.host.cache.get::<StepResult>(&memo).and_then(|known| known.layer);
+    if let Some(known) = known.or_else(|| solver.shared.tree(&memo)) {
+        solver.trail.tree(&memo, known);
         return Ok(known);
     }
     let view = solver.host.chains.view(&source.layers).await?;
@@ -142,6 +144,7 @@ pub(super) async fn content(
     })
     .await??;
     solver.remember(&memo, &StepResult { layer: Some(found), ..StepResult::default() })?;
+    solver.trail.tree(&memo, found);
     Ok(found)
 }
 

@@ -1,7 +1,8 @@
 //! Why a step did not produce its result.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
+use super::shared::SourceFault;
 use crate::{
     content::error::ContentError,
     dockerfile::Span,
@@ -38,6 +39,9 @@ pub enum SolveError {
         /// What happened.
         cause: Box<SolveError>,
     },
+    /// Several steps failed that do not need each other.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<Arc<SolveError>>),
     /// A layer of a base image cannot be had or unpacked.
     #[error("the base image {reference} cannot be used: {cause}")]
     Base {
@@ -46,7 +50,15 @@ pub enum SolveError {
         /// What happened.
         cause: Box<SolveError>,
     },
-    /// Another step failed, or the user interrupted the build.
+    /// A layer of a shared cache cannot be had, or is not what the cache says.
+    #[error("the shared cache {name} does not give a layer that it names: {cause}")]
+    Shared {
+        /// The source's name.
+        name: String,
+        /// What happened.
+        cause: SourceFault,
+    },
+    /// The machine failed another step, or the user interrupted the build.
     #[error("cancelled")]
     Cancelled,
     /// Something that no build may do.
@@ -197,6 +209,16 @@ impl SolveError {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled)
+    }
+
+    /// The shared cache that did not keep what it promised, where that is the cause.
+    #[must_use]
+    pub fn shared_source(&self) -> Option<&str> {
+        match self {
+            Self::Shared { name, .. } => Some(name),
+            Self::At { cause, .. } | Self::Base { cause, .. } => cause.shared_source(),
+            _ => None,
+        }
     }
 
     /// Says which base image it is about.

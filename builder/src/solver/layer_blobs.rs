@@ -1,11 +1,15 @@
 //! Layers as blobs in the content store. A layer is named by the digest of its uncompressed tar, and
 //! several blobs can hold it: the one that a registry has, and one per compression that was asked for.
 
-use std::{io, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use super::{error::SolveError, pack};
 use crate::{
-    content::{records::Records, store::ContentStore},
+    content::{
+        index::{Index, Table},
+        records::Records,
+        store::ContentStore,
+    },
     layer::Compression,
     oci::{descriptor::Descriptor, digest::Digest},
 };
@@ -20,10 +24,10 @@ pub(super) struct LayerBlobs {
 }
 
 impl LayerBlobs {
-    /// Keeps its index in `directory`.
-    pub(super) fn open(directory: &Path, content: Arc<ContentStore>) -> io::Result<Self> {
-        let records = Records::open(directory)?;
-        Ok(Self { records, content, compression: Compression::default() })
+    /// Keeps what it knows in `index`.
+    pub(super) fn new(index: Arc<Index>, content: Arc<ContentStore>) -> Self {
+        let records = Records::new(index, Table::Layers);
+        Self { records, content, compression: Compression::default() }
     }
 
     /// A blob of the layer that is in the store, in whatever compression.
@@ -60,6 +64,21 @@ impl LayerBlobs {
         self.remember(&form(diff_id, compression), blob)
     }
 
+    /// Remembers a blob that another machine made, and how it was compressed.
+    pub(super) fn remember_shared(
+        &self,
+        diff_id: &Digest,
+        blob: &Descriptor,
+        compression: Compression,
+    ) -> Result<(), SolveError> {
+        self.remember_made(diff_id, blob, compression)?;
+        // Its media type would tell another level.
+        match Compression::of_media_type(&blob.media_type) == Some(compression) {
+            true => Ok(()),
+            false => self.remember(&unusual(blob), blob),
+        }
+    }
+
     /// The layer that `blob` holds, in this compression. One that has it already stays as it is. What
     /// a level made, only its record tells, so a blob without one counts as of the default level:
     /// hardening writes no other, and those of registries are theirs to choose.
@@ -74,6 +93,7 @@ impl LayerBlobs {
         }
         let own = self.made(diff_id, self.compression);
         let is_other = own.is_some_and(|own| own.digest == blob.digest);
+        let is_other = is_other || self.any(&unusual(blob)).is_some();
         if !is_other && Compression::of_media_type(&blob.media_type) == Some(compression) {
             return Ok(blob.clone());
         }
@@ -83,6 +103,11 @@ impl LayerBlobs {
         self.remember_made(diff_id, &made, compression)?;
         Ok(made)
     }
+}
+
+/// Under which key stands that a blob is of another level than the default one.
+fn unusual(blob: &Descriptor) -> Digest {
+    Digest::of(format!("{} level", blob.digest).as_bytes())
 }
 
 /// Under which key a layer in one compression stands.
@@ -111,7 +136,7 @@ mod tests {
     async fn each_compression_is_another_blob_of_the_same_layer_and_made_once() {
         let dir = tempfile::tempdir().unwrap();
         let content = Arc::new(ContentStore::open(dir.path().join("content")).unwrap());
-        let mut blobs = LayerBlobs::open(&dir.path().join("layers"), content).unwrap();
+        let mut blobs = LayerBlobs::new(Arc::new(Index::open(&dir.path().join("index"))), content);
         blobs.compression = Compression::Gzip { level: 9 };
         let (id, gzip9) = layer(&blobs, blobs.compression);
         blobs.remember_made(&id, &gzip9, blobs.compression).unwrap();

@@ -1,11 +1,12 @@
 //! The engine: executes a build graph, in parallel as far as its edges allow, and answers from the cache
 //! what it can. `key` (what enters a cache key) ← `step_result` ← `claims` (the same step is done once) ←
 //! `active`, `view` (snapshots being written, and looked at) ← `pack`, `layer_blobs` (layers in each
-//! compression), `base_layers` (layers from elsewhere) ← `chain` (stacks of layers) ← `mounts` (what RUN gets
+//! compression), `base_layers` (layers from elsewhere), `shared` (what other machines made) ← `chain` (stacks of layers) ← `mounts` (what RUN gets
 //! beside its root; `cache_mount` is what outlives a build, `cache_store` all of that at once and
 //! `cache_archive` as a file, `lent` what does not outlive the step) ← `run`,
 //! `copy`, `add`, `named` (one kind of step each; `remote_files` is what an address leads to) ← `processors`
-//! (who runs the steps' programs) ← `schedule`; `phase`, `transfer` ← `event` tell (`telling`: from begin to
+//! (who runs the steps' programs) ← `schedule` (`options`: what it is asked beside the graph; `failures`: what it ends with when steps failed), which leaves
+//! a `trail`; `phase`, `transfer` ← `event` tell (`telling`: from begin to
 //! end), `output` passes on what a step writes, `secret_mask` keeps secrets out of it; `record` is what comes
 //! out, `host` what a build
 //! works with.
@@ -21,12 +22,14 @@ mod claims;
 mod copy;
 pub mod error;
 pub mod event;
+mod failures;
 pub mod host;
 pub mod key;
 mod layer_blobs;
 mod lent;
 mod mounts;
 mod named;
+mod options;
 mod output;
 mod pack;
 mod permit;
@@ -38,11 +41,14 @@ mod run;
 mod schedule;
 mod secret_mask;
 pub mod settings;
+pub mod shared;
 pub mod step_result;
 pub mod telling;
+pub mod trail;
 pub mod transfer;
 mod view;
 
 pub use named::NamedFiles;
+pub use options::SolveOptions;
 pub use record::{Solution, Solved, VertexResult};
-pub use schedule::{SolveOptions, Solver};
+pub use schedule::Solver;

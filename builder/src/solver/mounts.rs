@@ -144,6 +144,9 @@ impl StepMounts {
         origin: &Origin,
         mounts: &[Sourced<'_>],
     ) -> Result<Self, SolveError> {
+        if mounts.iter().any(|(mount, _)| matches!(mount.kind, MountKind::Cache { .. })) {
+            solver.shared.restore().await;
+        }
         let mut ready = Self::default();
         let mut prepared = ready.lock_caches(solver, origin, mounts).await;
         for (mount, from) in mounts {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
-use super::step_result::StepResult;
+use super::{error::SolveError, step_result::StepResult};
 use crate::{
     egress::RequestRecord,
     graph::{BuildGraph, Origin, VertexId, merge::Merged},
@@ -63,6 +63,11 @@ impl VertexResult {
             entitlements: result.entitlements,
         }
     }
+}
+
+/// What an operation works on: its first input (see [`crate::graph::Op::inputs`]).
+pub(super) fn parent(inputs: &[VertexResult]) -> Result<&VertexResult, SolveError> {
+    inputs.first().ok_or(SolveError::EmptyChain)
 }
 
 /// The results of a build for several platforms.

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::{Solver, error::SolveError, key::key};
 use crate::{
+    content::index::Table,
     egress::{RequestRecord, StepOrigin},
     fetch::{
         Gate,
@@ -98,11 +99,11 @@ impl Found {
                     SolveError::Checksum(wanted.checksum.clone().unwrap_or_default())
                 })?;
                 let memo = key("http", &[], 0, &url.as_str())?;
-                let known = solver.host.cache.get::<HttpFile>(&memo);
+                let records = solver.host.cache.of(Table::Downloads);
+                let known = records.get::<HttpFile>(&memo);
                 let gate = &wanted.gate;
                 let ask = HttpAsk { url, checksum, gate, credentials: &credentials, origin };
                 let file = cancellable(solver, fetcher.http(&ask, known)).await?;
-                let records = &solver.host.cache;
                 records.put(&memo, &file).map_err(SolveError::store(records.dir()))?;
                 Ok(Self::Http(file, file_name(url)))
             }

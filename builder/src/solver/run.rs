@@ -16,7 +16,7 @@ use super::{
     lent,
     mounts::{self, MountKey, StepMounts},
     output::StepOutput,
-    schedule::parent,
+    record::parent,
     settings::{Entitlements, StepSettings, entitlements},
     step_result::StepResult,
 };

@@ -21,14 +21,17 @@ use super::{
     copy,
     error::SolveError,
     event::{Event, Observer, Wait},
+    failures,
     host::Host,
-    named::{self, NamedFiles},
+    named,
+    options::SolveOptions,
     permit,
-    record::{Solution, VertexResult},
+    record::{Solution, VertexResult, parent},
     run,
     secret_mask::SecretMask,
-    settings::{Entitlements, FreshStages, StepSettings},
+    shared::SharedSteps,
     step_result::StepResult,
+    trail::Trail,
 };
 use crate::{
     graph::{
@@ -36,41 +39,13 @@ use crate::{
         merge::{Merged, merge},
     },
     oci::{digest::Digest, reference::Reference},
-    policy::NetworkPolicy,
-    secret::SecretBytes,
     source::{
         context::Context,
         image::{ResolvedImage, ResolvedImages},
         stat_cache::StatCache,
         tree_digest::context_digest,
     },
-    ssh::SshAgent,
 };
-
-/// Settings of one build that the graph does not hold.
-#[derive(Debug, Clone)]
-pub struct SolveOptions {
-    /// SOURCE_DATE_EPOCH in seconds: no time stamp in a layer is later.
-    pub epoch: i64,
-    /// An image is made of the result, so its layers are compressed as soon as they are there.
-    pub compress: bool,
-    /// Do not read the cache.
-    pub no_cache: bool,
-    /// What cached requests are checked against.
-    pub network: Arc<NetworkPolicy>,
-    /// What `RUN --mount=type=secret` can have, by id.
-    pub secrets: Arc<BTreeMap<String, SecretBytes>>,
-    /// What `RUN --mount=type=ssh` can have, by id.
-    pub agents: Arc<BTreeMap<String, Arc<SshAgent>>>,
-    /// What holds for every RUN step.
-    pub settings: StepSettings,
-    /// What some steps may have beyond that.
-    pub allow: Entitlements,
-    /// Stages for which the cache is not read.
-    pub fresh: FreshStages,
-    /// The files of named contexts, by the name the user wrote.
-    pub contexts: Arc<BTreeMap<String, NamedFiles>>,
-}
 
 /// Executes build graphs.
 #[derive(Debug, Clone)]
@@ -83,6 +58,12 @@ pub struct Solver {
     pub(super) cancel: CancellationToken,
     /// What no output may show.
     pub(super) mask: Arc<SecretMask>,
+    /// What other machines made.
+    pub(super) shared: Arc<SharedSteps>,
+    /// What this build came by.
+    pub(super) trail: Arc<Trail>,
+    /// Compress the layers of every step, not only those of the image.
+    all: bool,
     /// The digests of the named contexts that are directories.
     pub(super) named: Arc<Mutex<BTreeMap<String, Digest>>>,
     /// The instruction that names each base image.
@@ -117,6 +98,9 @@ impl Solver {
             stat_cache,
             cancel,
             mask,
+            shared: Arc::default(),
+            trail: Arc::default(),
+            all: false,
             named: Arc::default(),
             images: Arc::default(),
             slots,
@@ -125,11 +109,29 @@ impl Solver {
         }
     }
 
-    /// Executes what the targets of all graphs need, each operation once. The first failure cancels the
-    /// steps that still run; each of them is waited for, so that nothing is left behind.
+    /// Looks for results among those of other machines too.
+    #[must_use]
+    pub fn sharing(self, shared: Arc<SharedSteps>) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// Compresses the layers of every step as soon as they are there.
+    #[must_use]
+    pub fn compressing_all(self, all: bool) -> Self {
+        Self { all, ..self }
+    }
+
+    /// The keys and results that the build came by.
+    #[must_use]
+    pub fn trail(&self) -> &Arc<Trail> {
+        &self.trail
+    }
+
+    /// Executes what the targets of all graphs need, each operation once. What needs a step that failed
+    /// does not run, all others go on; each is waited for, so that nothing is left behind.
     ///
     /// # Errors
-    /// The failure of a step.
+    /// The failures of the steps.
     pub async fn solve(
         &self,
         graphs: &[&BuildGraph],
@@ -144,12 +146,12 @@ impl Solver {
         let solver = Self { images: Arc::new(image_lines(&merged.vertices)), ..self.clone() };
         let mut pending: Vec<Pending> = Vec::with_capacity(merged.vertices.len());
         for (number, vertex) in merged.vertices.iter().enumerate() {
-            let export = self.options.compress && exported.contains(&VertexId(number));
+            let export = self.all || self.options.compress && exported.contains(&VertexId(number));
             let inputs: Vec<Pending> =
                 vertex.op.inputs().iter().map(|input| pending[input.0].clone()).collect();
             pending.push(solver.vertex(vertex.clone(), inputs, images, export));
         }
-        let results = finished(join_all(pending).await)?;
+        let results = failures::outcome(join_all(pending).await)?;
         Ok(Solution::new(graphs, &merged, results, started))
     }
 
@@ -231,11 +233,29 @@ impl Solver {
         if self.options.no_cache {
             return Ok(None);
         }
-        let Some(result) = self.host.cache.get::<StepResult>(key) else { return Ok(None) };
+        if let Some(result) = self.host.cache.get::<StepResult>(key)
+            && let Some(found) = self.usable(parent, &result).await?
+        {
+            self.trail.step(key, &result, &found.layers);
+            return Ok(Some(found));
+        }
+        let Some(result) = self.shared.step(key) else { return Ok(None) };
+        let Some(found) = self.usable(parent, result).await? else { return Ok(None) };
+        self.remember(key, result)?;
+        self.trail.step(key, result, &found.layers);
+        Ok(Some(found))
+    }
+
+    /// What an earlier build or another machine came to, if it may be used today and its layer is at hand.
+    async fn usable(
+        &self,
+        parent: &[Digest],
+        result: &StepResult,
+    ) -> Result<Option<VertexResult>, SolveError> {
         if !permit::permitted(&result.requests, &self.options.network) {
             return Ok(None);
         }
-        let found = VertexResult::on(parent, result, true);
+        let found = VertexResult::on(parent, result.clone(), true);
         Ok(self.host.chains.holds(&found.layers).await?.then_some(found))
     }
 
@@ -253,7 +273,9 @@ impl Solver {
         let layer = self.host.chains.commit(active, below, want).await?;
         let result = StepResult { layer: Some(layer), ..found };
         self.remember(key, &result)?;
-        Ok(VertexResult::on(&parent.layers, result, false))
+        let done = VertexResult::on(&parent.layers, result.clone(), false);
+        self.trail.step(key, &result, &done.layers);
+        Ok(done)
     }
 
     /// Stores a step's result for later builds.
@@ -334,7 +356,9 @@ impl Solver {
             Err(_) => self.observer.event(Event::Failed(origin, began.elapsed())),
         }
         outcome.map_err(|error| {
-            self.cancel.cancel();
+            if failures::ends_all(&error) {
+                self.cancel.cancel();
+            }
             // A layer of a base image is fetched when a step needs it; the line at fault is its FROM.
             let line = match &error {
                 SolveError::Base { reference, .. } => self.images.get(reference).unwrap_or(origin),
@@ -349,25 +373,6 @@ impl Solver {
 fn planned(vertices: &[Vertex]) -> Vec<&Origin> {
     let step = |vertex: &&Vertex| !matches!(vertex.op, Op::Image(_) | Op::Scratch);
     vertices.iter().filter(step).map(|vertex| &vertex.origin).collect()
-}
-
-/// All results, or the failure that came first: what was merely cancelled is not the cause.
-fn finished(
-    results: Vec<Result<VertexResult, Arc<SolveError>>>,
-) -> Result<Vec<VertexResult>, Arc<SolveError>> {
-    let cause = results
-        .iter()
-        .filter_map(|result| result.as_ref().err())
-        .min_by_key(|error| error.is_cancelled());
-    match cause {
-        Some(error) => Err(error.clone()),
-        None => results.into_iter().collect(),
-    }
-}
-
-/// What an operation works on: its first input (see [`Op::inputs`]).
-pub(super) fn parent(inputs: &[VertexResult]) -> Result<&VertexResult, SolveError> {
-    inputs.first().ok_or(SolveError::EmptyChain)
 }
 
 fn image_lines(vertices: &[Vertex]) -> HashMap<Reference, Origin> {

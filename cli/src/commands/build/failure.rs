@@ -78,6 +78,9 @@ fn base_trust(error: &BaseTrustError, name: &str, source: &str) -> CliError {
 }
 
 fn solve(error: &SolveError, name: &str, source: &str) -> CliError {
+    if let SolveError::Several(errors) = error {
+        return several(errors.iter().map(|error| solve(error, name, source)));
+    }
     let SolveError::At { span, cause, .. } = error else {
         return CliError::failed(error.to_string());
     };
@@ -95,6 +98,14 @@ fn solve(error: &SolveError, name: &str, source: &str) -> CliError {
         }
         other => CliError::failed(at(*span, &other.to_string(), name, source)),
     }
+}
+
+/// Several failures as one: each with its own help, parted by blank lines.
+fn several(errors: impl Iterator<Item = CliError>) -> CliError {
+    let all: Vec<String> = errors.map(|error| error.to_string()).collect();
+    let bare = |text: &str| text.strip_prefix("error: ").unwrap_or(text).to_owned();
+    let more = all.iter().skip(1).map(|text| format!("\n\nerror: {}", bare(text)));
+    CliError::failed(all.first().into_iter().cloned().chain(more).collect::<String>())
 }
 
 /// Refusals that an error names; a step can try any number of hosts.

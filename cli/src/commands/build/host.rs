@@ -7,7 +7,11 @@ use std::{
 };
 
 use touchmark_builder::{
-    content::{records::Records, store::ContentStore},
+    content::{
+        index::{Index, Table},
+        records::Records,
+        store::ContentStore,
+    },
     egress::Egress,
     emulation::Emulation,
     executor::Executor,
@@ -42,15 +46,15 @@ pub(super) async fn open(
     let registry = Arc::new(registries::client(&plan.policy.registries, config)?);
     let scratch = data.join("scratch");
     make(&scratch)?;
-    let chains = Chains::open(
-        data,
+    let index = Arc::new(Index::open(&data.join("index")));
+    let chains = Chains::new(
+        index.clone(),
         &scratch,
         content.clone(),
         snapshots,
         registry.clone(),
         observer.clone(),
-    )
-    .map_err(|error| fault(&error))?;
+    );
     let forms = plan.outputs.forms();
     let chains = match forms.first() {
         Some(form) => chains.compressing(form.compression),
@@ -60,7 +64,7 @@ pub(super) async fn open(
     Ok(Host {
         registry,
         chains: Arc::new(chains),
-        cache: Records::open(&data.join("records")).map_err(|error| fault(&error))?,
+        cache: Records::new(index, Table::Results),
         emulation: Arc::new(Emulation::new(&scratch, config.search_path.clone())),
         fetcher: Arc::new(fetcher(&plan.policy.network, content.clone(), workspace, config)),
         content,

@@ -125,6 +125,9 @@ fn build_image(
         let closed = host.chains.close().await;
         let image = built.as_ref().ok().map(|built| built_image::of(built, &plan));
         display.close(image.as_ref(), printer);
+        let index = host.cache.index();
+        index.flush();
+        index.warning().iter().for_each(|warning| printer.warning(warning));
         match built {
             Err(_) if cancel.is_cancelled() && interrupt::was_interrupted() => {
                 Err(CliError::interrupted())
