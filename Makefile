@@ -1,6 +1,6 @@
 # `make demo` shows the main job; `make test` is what CI runs. Both install what they need (scripts/setup).
 .DEFAULT_GOAL := help
-.PHONY: demo test fmt lint deny unit e2e fuzz help
+.PHONY: demo test bench fmt lint deny unit e2e fuzz help
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 CARGO ?= cargo
@@ -29,6 +29,9 @@ unit: ## unit, golden, doc and architecture tests: no worker, no network
 e2e: ## end-to-end tests with the real binary, worker and registry
 	$(CARGO) build --locked --package touchmark
 	$(CARGO) test --package touchmark-tests --locked --test e2e --test differential
+
+bench: ## measure touchmark beside BuildKit and buildah (root; ROWS="run-50 copy" RUNS=5): docs/benchmarks.md
+	ROWS="$(ROWS)" RUNS="$(RUNS)" RECORD="$(RECORD)" scripts/bench
 
 fuzz: ## every reader of outside bytes for a minute each (FUZZ_SECONDS=60); not part of the tests
 	scripts/fuzz

@@ -25,7 +25,7 @@ use crate::{
     attestations::AttestError,
     base_trust::{BaseTrust, BaseTrustError},
     dockerfile::{Diagnostic, Dockerfile},
-    export::{self, ExportError, Results, outputs::Outputs, product::Product},
+    export::{self, ExportError, Results, outputs::Outputs, product::Product, uploads::Uploads},
     graph::{self, BuildGraph, BuildOptions, ConfigLines},
     harden::{HardenError, HardenOptions},
     image::described::DescribeError,
@@ -183,7 +183,9 @@ pub async fn build(
         fetched: request.fetched.clone(),
         named: solver.named_digests(),
     };
-    let run = Run { request, host, tell, context, finished: OffsetDateTime::now_utc() };
+    let uploads = Uploads::new(host.clone(), observer.clone());
+    let finished = OffsetDateTime::now_utc();
+    let run = Run { request, host, tell, uploads: &uploads, context, finished };
     let each: Vec<_> = plans.iter().zip(&solution.platforms).collect();
     let mut results = Results { products: Vec::new(), trees: run.trees(&each).await? };
     if request.outputs.wants_image() {
@@ -197,7 +199,7 @@ pub async fn build(
             results.products.push(Product { form, release });
         }
     }
-    export::export(&results, &request.outputs, host, tell).await?;
+    export::export(&results, &request.outputs, host, tell, &uploads).await?;
     Ok(Build { products: results.products })
 }
 

@@ -22,6 +22,8 @@
 //! - [`emulation`]: programs for other processors
 //! - [`executor`]: a process of a step: OCI spec, seccomp, task
 //! - [`solver`]: the engine: schedule, cache keys, cache, events, record
+//! - [`space`]: what builds leave on the disk, and making room
+//! - [`trace`]: a build as spans: for viewers, collectors and the metadata file
 //! - [`harden`]: rules on the exported stage, the rewrite of layers, the report
 //! - [`sbom`]: the inventory of an image, as SPDX
 //! - [`image`]: layers, configuration and history as an image
@@ -58,5 +60,7 @@ pub mod secret;
 pub mod snapshot;
 pub mod solver;
 pub mod source;
+pub mod space;
 pub mod ssh;
+pub mod trace;
 pub mod worker;

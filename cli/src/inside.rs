@@ -49,6 +49,20 @@ pub(crate) fn join(config: &WorkerConfig) -> Result<Worker, CliError> {
     }
 }
 
+/// Goes on inside of the worker if it runs; returns where it does not, or the process is inside already.
+pub(crate) fn enter_running(config: &WorkerConfig) -> Result<(), CliError> {
+    if config::entered() {
+        return Ok(());
+    }
+    match Worker::find(config).map_err(environment)? {
+        None => Ok(()),
+        Some(worker) => match enter::enter(&worker, &invocation::arguments()) {
+            Err(error) => Err(environment(error)),
+            Ok(never) => match never {},
+        },
+    }
+}
+
 /// The error of a worker that cannot be had: exit code 3.
 pub(crate) fn environment(error: WorkerError) -> CliError {
     CliError::environment(error.to_string())

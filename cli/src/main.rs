@@ -1,7 +1,7 @@
 //! `touchmark`: build, harden, sign and verify container images.
 //!
 //! `args` is the command line, `commands/` has one file per subcommand, `config` is the only reader of
-//! the environment, `invocation` how the program was called, `signing_key` of key files, `ui/` the one door to standard output and standard error, `error` the table from
+//! the environment, `invocation` how the program was called, `signing_key` of key files (`sleeping_key`: opened late), `ui/` the one door to standard output and standard error, `error` the table from
 //! errors to exit codes.
 
 mod args;
@@ -17,7 +17,9 @@ mod policy_file;
 mod registries;
 mod runtime;
 mod signing_key;
+mod sleeping_key;
 mod statement;
+mod telemetry;
 mod ui;
 mod verdict_json;
 mod workspace;

@@ -10,23 +10,52 @@ use std::{
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use touchmark_attest::key::{KeyError, Password, PrivateKey, PublicKey};
 
-use crate::{config, error::CliError, ui::printer::Printer};
+use crate::{
+    config,
+    error::CliError,
+    sleeping_key::{PublicKeys, SleepingKey},
+    ui::printer::Printer,
+};
 
 const PASSWORD: &str = "COSIGN_PASSWORD";
+
+/// A private key as a build has it.
+#[derive(Debug)]
+pub(crate) enum BuildKey {
+    /// Opened.
+    Awake(PrivateKey),
+    /// To be opened when something has to be signed.
+    Asleep(SleepingKey),
+}
+
+/// Reads the key of a build: where its public half is known from an earlier build and its password is given,
+/// it stays closed for now. What is found out is kept in `memo`.
+pub(crate) fn load_for_build(
+    path: &Path,
+    memo: &PublicKeys,
+    printer: &Printer,
+) -> Result<BuildKey, CliError> {
+    let text = read(path)?;
+    let is_sealed = matches!(PrivateKey::from_pem(&text, None), Err(KeyError::PasswordNeeded));
+    if is_sealed
+        && let Some(password) = given_password()?
+        && let Some(key) = SleepingKey::of(&text, &password, memo)
+    {
+        exposed(path, printer);
+        return Ok(BuildKey::Asleep(key));
+    }
+    let key = load(path, printer)?;
+    if is_sealed {
+        memo.put(&text, key.public());
+    }
+    Ok(BuildKey::Awake(key))
+}
 
 /// Reads a private key; the password comes from `COSIGN_PASSWORD`, else from the terminal. A file that
 /// others may read is used, with a warning.
 pub(crate) fn load(path: &Path, printer: &Printer) -> Result<PrivateKey, CliError> {
     let text = read(path)?;
-    let mode = fs::metadata(path).map(|metadata| metadata.mode()).unwrap_or_default();
-    if mode & 0o077 != 0 {
-        printer.warning(&format!(
-            "the private key {} can be read by other users (mode {:04o})\nhelp: chmod 600 {}",
-            path.display(),
-            mode & 0o7777,
-            path.display()
-        ));
-    }
+    exposed(path, printer);
     let failed = |error: KeyError| unusable(path, &error);
     let given = given_password()?;
     match PrivateKey::from_pem(&text, given.as_ref()) {
@@ -35,6 +64,19 @@ pub(crate) fn load(path: &Path, printer: &Printer) -> Result<PrivateKey, CliErro
             PrivateKey::from_pem(&text, Some(&password)).map_err(failed)
         }
         other => other.map_err(failed),
+    }
+}
+
+/// Warns of a private key that others may read.
+fn exposed(path: &Path, printer: &Printer) {
+    let mode = fs::metadata(path).map(|metadata| metadata.mode()).unwrap_or_default();
+    if mode & 0o077 != 0 {
+        printer.warning(&format!(
+            "the private key {} can be read by other users (mode {:04o})\nhelp: chmod 600 {}",
+            path.display(),
+            mode & 0o7777,
+            path.display()
+        ));
     }
 }
 
@@ -65,7 +107,7 @@ fn given_password() -> Result<Option<Password>, CliError> {
     Ok(config::text_variable_or_empty(PASSWORD)?.map(|text| Password::new(text.into_bytes())))
 }
 
-fn unusable(path: &Path, error: &KeyError) -> CliError {
+pub(crate) fn unusable(path: &Path, error: &KeyError) -> CliError {
     let shown = CliError::usage(format!("the key {} cannot be used: {error}", path.display()));
     match error {
         KeyError::WrongPassword | KeyError::PasswordNeeded => {

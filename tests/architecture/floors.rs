@@ -18,7 +18,7 @@ pub(crate) const BUILDER: &[Floor] = &[
     Floor { name: "bytes", rooms: &["content", "layer"] },
     Floor { name: "edges", rooms: &["authorities", "registry", "worker", "snapshot"] },
     Floor { name: "work", rooms: &["source", "egress", "fetch", "ssh", "emulation", "executor"] },
-    Floor { name: "engine", rooms: &["solver"] },
+    Floor { name: "engine", rooms: &["solver", "space", "trace"] },
     Floor { name: "product", rooms: &["harden", "sbom", "image", "export"] },
     Floor { name: "roof", rooms: &["provenance", "attestations", "base_trust", "build"] },
 ];

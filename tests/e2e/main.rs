@@ -37,5 +37,6 @@ mod scene;
 mod ssh;
 mod step_flags;
 mod tampering;
+mod trace;
 mod trust;
 mod worker;

@@ -28,7 +28,9 @@ pub fn tiny_registry() -> Registry {
     }))
 }
 
-fn storage() -> PathBuf {
+/// The storage of [`registry`], to begin others with.
+#[must_use]
+pub fn storage() -> PathBuf {
     cache::once("base-registry-1", |part| {
         let registry = tiny_registry();
         push_debian(&registry, &debian_tar());

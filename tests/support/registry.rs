@@ -61,6 +61,22 @@ impl Registry {
         Self::on(dir)
     }
 
+    /// The same on this port.
+    #[must_use]
+    pub fn from_storage_on(storage: &Path, port: u16) -> Self {
+        let dir = tempfile::tempdir_in("/tmp").expect("a directory in /tmp");
+        copy_storage(storage, &dir.path().join("storage"));
+        let mut child = spawn(dir.path(), port);
+        assert!(wait_until_up(&mut child, port), "port {port} is taken");
+        Self { child, client: Client::new(&format!("127.0.0.1:{port}")), dir }
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     fn on(dir: TempDir) -> Self {
         // Somebody else may take the port between our look and the registry's start: then try another.
         for _ in 0..10 {

@@ -77,7 +77,8 @@ fn key(
         provenance.run_details.metadata = None;
     }
     let signer = signer.public_key().hint();
-    let said = (provenance, &predicates.sbom, &predicates.hardening);
+    let sbom = predicates.sbom.as_deref().map(Digest::of);
+    let said = (provenance, sbom, &predicates.hardening);
     let inputs = ("statements", image.digest, name, signer.as_str(), said);
     Ok(Digest::of(&serde_json::to_vec(&inputs)?))
 }

@@ -8,15 +8,16 @@ use touchmark_attest::predicate::hardening::HardeningReport;
 use super::{BuildError, BuildRequest, plan::PlatformPlan};
 use crate::{
     attestations::Predicates,
+    export::uploads::Uploads,
     harden::HardenOptions,
     image::{
-        Sealed,
+        Image, Sealed,
         assemble::assemble,
         described::{Description, describe},
         form::{Form, formed},
         hardened::{HardenedImage, harden},
     },
-    oci::{digest::Digest, platform::Platform},
+    oci::{descriptor::Descriptor, digest::Digest, platform::Platform},
     provenance::{self, ContextRecord, Facts, Materials, Parameters},
     sbom::fetched::fetched,
     solver::{
@@ -34,6 +35,8 @@ pub(super) struct Run<'a> {
     pub(super) host: &'a Arc<Host>,
     /// Who hears about it.
     pub(super) tell: &'a dyn Observer,
+    /// Where layers that are final go at once.
+    pub(super) uploads: &'a Uploads,
     pub(super) context: ContextRecord,
     /// When the steps were done.
     pub(super) finished: OffsetDateTime,
@@ -66,10 +69,27 @@ impl Run<'_> {
         let image = image.map_err(Arc::new)?;
         let inherited_cmd = target.lines.cmd.is_none();
         let options = HardenOptions { inherited_cmd, ..request.harden.clone() };
+        self.upload_steps(&image);
         let hardened = harden(image, &options, &host.content, &host.cache);
         told(self.tell, phase(PhaseKind::Harden), hardened).await.map_err(|error| {
             BuildError::Harden { error: Box::new(error), lines: Box::new(target.lines.clone()) }
         })
+    }
+
+    /// The layers of steps go up while the image is hardened, which mostly leaves them as they are. What the
+    /// user wants removed must not leave this machine, not even in a blob that nothing refers to.
+    fn upload_steps(&self, image: &Image) {
+        let (request, chains) = (self.request, &self.host.chains);
+        if !request.harden.remove.is_empty() {
+            return;
+        }
+        let made = image.layers.iter().filter(|layer| chains.origin_of(&layer.digest).is_none());
+        let made: Vec<Descriptor> = made.cloned().collect();
+        for form in request.outputs.forms() {
+            if form.compression == chains.compression() && !form.docker_types {
+                self.uploads.begin(&request.outputs, &form, &made);
+            }
+        }
     }
 
     /// The image in one form, and what there is to say about it.
@@ -86,6 +106,7 @@ impl Run<'_> {
         let formed = formed(&hardened.image, form, &host.chains);
         let image = told(self.tell, phase(PhaseKind::Compress), formed).await.map_err(Arc::new)?;
         let sealed = image.seal(form)?;
+        self.uploads.begin(&request.outputs, form, &sealed.layers);
         let diff_ids = image.config.rootfs.diff_ids;
         let sbom = match request.sbom && request.signer.is_some() {
             true => {

@@ -4,11 +4,12 @@ use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
+    sync::Arc,
 };
 
 use tempfile::NamedTempFile;
 
-use super::error::ContentError;
+use super::{error::ContentError, hold::Hold};
 use crate::oci::digest::{Digest, Hashing};
 
 /// Takes bytes, hashes them, and becomes a blob on [`commit`](Self::commit); dropped before that, it
@@ -17,11 +18,12 @@ use crate::oci::digest::{Digest, Hashing};
 pub struct BlobWriter {
     writer: Hashing<NamedTempFile>,
     blobs: PathBuf,
+    hold: Option<Arc<Hold>>,
 }
 
 impl BlobWriter {
-    pub(super) fn new(file: NamedTempFile, blobs: PathBuf) -> Self {
-        Self { writer: Hashing::new(file), blobs }
+    pub(super) fn new(file: NamedTempFile, blobs: PathBuf, hold: Option<Arc<Hold>>) -> Self {
+        Self { writer: Hashing::new(file), blobs, hold }
     }
 
     /// Bytes written so far.
@@ -43,6 +45,10 @@ impl BlobWriter {
             return Err(ContentError::WrongDigest { expected, found: digest });
         }
         let target = self.blobs.join(digest.hex());
+        if let Some(hold) = &self.hold {
+            hold.claim(&digest);
+            hold.wrote();
+        }
         if fs::metadata(&target).is_ok_and(|there| there.len() == size) {
             return Ok((digest, size));
         }

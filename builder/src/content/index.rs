@@ -42,10 +42,14 @@ pub enum Table {
     Statements = 6,
     /// What was measured on the disk.
     Sizes = 7,
+    /// What stacks of layers are, by chain id.
+    Stacks = 8,
+    /// What went into the steps of each stage, to tell why one runs.
+    Ingredients = 9,
 }
 
 /// All tables.
-pub const TABLES: [Table; 7] = [
+pub const TABLES: [Table; 9] = [
     Table::Results,
     Table::Layers,
     Table::Downloads,
@@ -53,6 +57,8 @@ pub const TABLES: [Table; 7] = [
     Table::Sboms,
     Table::Statements,
     Table::Sizes,
+    Table::Stacks,
+    Table::Ingredients,
 ];
 
 /// Where a document stands.

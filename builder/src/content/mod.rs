@@ -1,5 +1,6 @@
-//! Blobs by digest on disk: `error` ← `verified_blob`, `blob_writer`, `partial_blob` ← `store`;
-//! documents about them in a database: `index` ← `records`.
+//! Blobs by digest on disk: `error` ← `verified_blob`, `blob_writer`, `growing_blob` (read while it arrives) ←
+//! `partial_blob` ← `store`; documents about them in a database: `index` ← `records`; `hold` keeps what
+//! a running command uses from those who free space.
 //!
 //! Bytes are checked against their digest when they come in and again whenever they are read, so
 //! nothing leaves this room unverified. That is also why no blob is synced to disk: a machine that
@@ -8,7 +9,10 @@
 
 pub mod blob_writer;
 pub mod error;
+pub mod growing_blob;
+pub mod hold;
 pub mod index;
+pub mod inventory;
 pub mod partial_blob;
 pub mod records;
 pub mod store;

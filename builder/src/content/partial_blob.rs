@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::error::ContentError;
+use super::{error::ContentError, growing_blob::Growing};
 use crate::oci::digest::{Digest, Hashing};
 
 /// The bytes of one blob that have arrived so far. Its file is locked while this value lives, by the
@@ -25,6 +25,7 @@ pub struct PartialBlob {
     path: PathBuf,
     target: PathBuf,
     digest: Digest,
+    growing: Option<Growing>,
 }
 
 impl PartialBlob {
@@ -56,7 +57,7 @@ impl PartialBlob {
             }
             let hasher = Hashing::new(io::sink());
             let (path, target) = (path.to_owned(), target.to_owned());
-            let mut partial = Self { file, hasher, path, target, digest };
+            let mut partial = Self { file, hasher, path, target, digest, growing: None };
             partial.take_in_what_is_there()?;
             return Ok(Some(partial));
         }
@@ -74,11 +75,26 @@ impl PartialBlob {
         &self.path
     }
 
+    /// Lets somebody read along, from the first byte that is here. That ends with an error when this value is
+    /// dropped, is not the blob, or begins again.
+    ///
+    /// # Errors
+    /// [`ContentError::Io`].
+    pub fn feed(&mut self, growing: Growing) -> Result<(), ContentError> {
+        let file = File::open(&self.path).map_err(ContentError::io("open", &self.path))?;
+        growing.begin(file, self.offset());
+        self.growing = Some(growing);
+        Ok(())
+    }
+
     /// Forgets what is here and begins at offset 0.
     ///
     /// # Errors
     /// [`ContentError::Io`].
     pub fn restart(&mut self) -> Result<(), ContentError> {
+        if self.offset() > 0 {
+            self.growing = None;
+        }
         self.file.set_len(0).map_err(ContentError::io("empty", &self.path))?;
         io::Seek::rewind(&mut self.file).map_err(ContentError::io("rewind", &self.path))?;
         self.hasher = Hashing::new(io::sink());
@@ -98,6 +114,9 @@ impl PartialBlob {
             return Err(ContentError::WrongDigest { expected: self.digest, found });
         }
         fs::rename(&self.path, &self.target).map_err(ContentError::io("store", &self.target))?;
+        if let Some(growing) = self.growing.take() {
+            growing.whole();
+        }
         Ok((found, size))
     }
 
@@ -113,6 +132,9 @@ impl Write for PartialBlob {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let count = self.file.write(buffer)?;
         self.hasher.write_all(&buffer[..count])?;
+        if let Some(growing) = &self.growing {
+            growing.grown(self.hasher.count());
+        }
         Ok(count)
     }
 

@@ -34,6 +34,11 @@ impl Records {
         self.index.get(self.table, key, |bytes| serde_json::from_slice(bytes).ok())
     }
 
+    /// Notes that the document under `key` was used.
+    pub fn touch(&self, key: &Digest) {
+        let _ = self.get::<serde::de::IgnoredAny>(key);
+    }
+
     /// Stores `document` under `key`. It is written in the background; that it could not be is told by
     /// [`Index::warning`].
     ///

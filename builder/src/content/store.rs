@@ -2,16 +2,17 @@
 //! what is not finished.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, FileTimes},
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    blob_writer::BlobWriter, error::ContentError, partial_blob::PartialBlob,
+    blob_writer::BlobWriter, error::ContentError, hold::Hold, partial_blob::PartialBlob,
     verified_blob::VerifiedBlob,
 };
 use crate::oci::{descriptor::Descriptor, digest::Digest};
@@ -23,9 +24,14 @@ pub struct ContentStore {
     root: PathBuf,
     /// Shared lock: says that somebody may be writing, see [`ContentStore::open`].
     _in_use: Arc<File>,
+    /// Where this process writes down what it relies on.
+    hold: Option<Arc<Hold>>,
 }
 
 const WRITING: &str = "write-";
+
+/// How old a time of use becomes before it is set anew.
+const HOUR: Duration = Duration::from_secs(3600);
 
 impl ContentStore {
     /// Opens the store, creating its directories where they are missing. What killed writers left
@@ -48,13 +54,36 @@ impl ContentStore {
                 return Err(fault("lock")(errno.into()));
             }
         }
-        Ok(Self { root, _in_use: Arc::new(lock) })
+        Ok(Self { root, _in_use: Arc::new(lock), hold: None })
+    }
+
+    /// The same store; what is asked for is held by `hold` from then on.
+    #[must_use]
+    pub fn holding(self, hold: Arc<Hold>) -> Self {
+        Self { hold: Some(hold), ..self }
     }
 
     /// Is this blob here? Only its presence is checked; the bytes are when they are read.
     #[must_use]
     pub fn has(&self, digest: &Digest) -> bool {
+        self.claim(digest);
         self.path(digest).is_file()
+    }
+
+    /// Holds the blob, and sets its time, which tells when it was used last, where that is an hour old.
+    fn claim(&self, digest: &Digest) {
+        let Some(hold) = &self.hold else { return };
+        if !hold.claim(digest) {
+            return;
+        }
+        let now = SystemTime::now();
+        let path = self.path(digest);
+        let is_recent = |time: SystemTime| now.duration_since(time).is_ok_and(|age| age < HOUR);
+        if fs::metadata(&path).and_then(|meta| meta.modified()).is_ok_and(|time| !is_recent(time)) {
+            let times = FileTimes::new().set_modified(now);
+            // A time that cannot be set makes the blob look older than it is.
+            let _ = File::options().append(true).open(path).and_then(|file| file.set_times(times));
+        }
     }
 
     /// Where the blob lies, or would. Whoever reads the file directly verifies it too.
@@ -99,9 +128,14 @@ impl ContentStore {
     /// # Errors
     /// [`ContentError::Io`].
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, ContentError> {
+        let digest = Digest::of(bytes);
+        // Same digest and same size: there is nothing to write. Who reads it verifies it.
+        if fs::metadata(self.path(&digest)).is_ok_and(|known| known.len() == bytes.len() as u64) {
+            return Ok(digest);
+        }
         let mut writer = self.writer()?;
         writer.write_all(bytes).map_err(ContentError::io("write to", self.ingest()))?;
-        writer.commit(None).map(|(digest, _)| digest)
+        writer.commit(Some(digest)).map(|(digest, _)| digest)
     }
 
     /// A blob to be written piece by piece.
@@ -114,7 +148,7 @@ impl ContentStore {
             .prefix(WRITING)
             .tempfile_in(&ingest)
             .map_err(ContentError::io("create a file in", ingest))?;
-        Ok(BlobWriter::new(file, self.blobs()))
+        Ok(BlobWriter::new(file, self.blobs(), self.hold.clone()))
     }
 
     /// Begins or continues the download of this blob: what has arrived so far, and how many bytes that
@@ -173,6 +207,7 @@ impl ContentStore {
     }
 
     fn open_file(&self, digest: &Digest) -> Result<File, ContentError> {
+        self.claim(digest);
         let path = self.path(digest);
         File::open(&path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -182,11 +217,11 @@ impl ContentStore {
         })
     }
 
-    fn blobs(&self) -> PathBuf {
+    pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs/sha256")
     }
 
-    fn ingest(&self) -> PathBuf {
+    pub(super) fn ingest(&self) -> PathBuf {
         self.root.join("ingest")
     }
 }

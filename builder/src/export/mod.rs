@@ -1,7 +1,7 @@
 //! Where a result goes. `outputs` is what a user asks for, `product` what there is: a `release` in one form,
 //! which is the images of all platforms with their statements (`artifact`), or the files of a stage (`file_tree`). A `stream` is what becomes a
 //! file, `directory` what becomes many; `staged` holds both back until everything is there. `publish`
-//! is for registries, `docker` and `containerd` for daemons, and OCI layouts (image-spec,
+//! is for registries (`uploads` begins before), `docker` and `containerd` for daemons, and OCI layouts (image-spec,
 //! image-layout.md) are directories and tar archives: `layout_error` ← `layout_archive`,
 //! `layout_address` ← `layout` (reading) ← `layout_writer`, with `docker_archive` on top.
 
@@ -23,11 +23,13 @@ mod publish;
 pub mod release;
 mod staged;
 mod stream;
+pub mod uploads;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use crate::{
     content::error::ContentError,
+    oci::digest::Digest,
     registry::error::RegistryError,
     solver::{
         event::{Event, Observer},
@@ -46,6 +48,7 @@ use outputs::{FilesTarget, ImageOutput, ImageTarget, Outputs, Sink};
 use product::Product;
 use staged::Staged;
 use stream::{Archive, Stream};
+use uploads::Uploads;
 
 /// Why a result is not where it should be.
 #[derive(Debug, thiserror::Error)]
@@ -121,9 +124,11 @@ pub async fn export(
     outputs: &Outputs,
     host: &Host,
     observer: &dyn Observer,
+    uploads: &Uploads,
 ) -> Result<(), ExportError> {
-    let mut work =
-        Work { results, outputs, host, observer, staged: Vec::new(), streams: Vec::new() };
+    let (staged, streams) = (Vec::new(), Vec::new());
+    let mut work = Work { results, outputs, host, observer, uploads, staged, streams };
+    uploads.keep_only(&results.layers());
     for product in &results.products {
         for document in product.release.documents() {
             host.content.put(document)?;
@@ -158,6 +163,12 @@ impl Results {
     fn of(&self, output: &ImageOutput) -> Option<&Product> {
         self.products.iter().find(|product| product.form == output.form)
     }
+
+    /// The layers of all images.
+    fn layers(&self) -> HashSet<Digest> {
+        let images = self.products.iter().flat_map(|product| product.release.images());
+        images.flat_map(|one| &one.image.layers).map(|layer| layer.digest).collect()
+    }
 }
 
 /// An export on its way.
@@ -166,6 +177,7 @@ struct Work<'a> {
     outputs: &'a Outputs,
     host: &'a Host,
     observer: &'a dyn Observer,
+    uploads: &'a Uploads,
     staged: Vec<Staged>,
     streams: Vec<(Stream, Sink)>,
 }
@@ -195,7 +207,13 @@ impl Work<'_> {
             ImageTarget::Kept => Ok(()),
             ImageTarget::Registry { .. } => {
                 let shown: Vec<String> = names.iter().map(ToString::to_string).collect();
-                let upload = publish::upload(&product.release, names, self.host, self.observer);
+                let upload = publish::upload(
+                    &product.release,
+                    names,
+                    &self.host.registry,
+                    self.observer,
+                    self.uploads,
+                );
                 let shown = shown.join(" and ");
                 told(self.observer, Phase::of(PhaseKind::Push, &shown), upload).await
             }

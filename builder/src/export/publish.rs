@@ -4,22 +4,19 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::try_join_all;
 
 use super::{
     ExportError,
-    artifact::{Artifact, EMPTY_JSON},
-    release::Release,
+    artifact::{Artifact, BUNDLE_TYPE, EMPTY_JSON},
+    release::{PlatformImage, Release},
+    uploads::Uploads,
 };
 use crate::{
-    image::Sealed,
     oci::{descriptor::Descriptor, media_type, reference::Reference},
-    registry::{client::RegistryClient, push::BlobSource},
-    solver::{event::Observer, host::Host, telling::Watched, transfer::Direction},
+    registry::{client::RegistryClient, push::BlobSource, referrers::Glance},
+    solver::{event::Observer, telling::Watched, transfer::Direction},
 };
-
-/// Uploads at the same time.
-const PARALLEL: usize = 4;
 
 /// Uploads everything but the tags: blobs, manifests by digest, statements.
 ///
@@ -28,32 +25,59 @@ const PARALLEL: usize = 4;
 pub(super) async fn upload(
     release: &Release,
     tags: &[Reference],
-    host: &Host,
+    registry: &RegistryClient,
     observer: &dyn Observer,
+    uploads: &Uploads,
 ) -> Result<(), ExportError> {
-    let registry = &host.registry;
     let mut repositories: BTreeMap<String, &Reference> = BTreeMap::new();
     for tag in tags {
         repositories.entry(tag.name()).or_insert(tag);
     }
     let (top, document) = (release.descriptor(), release.document());
     for name in repositories.values() {
-        for one in release.images() {
-            let image = &one.image;
-            let target = name.at(image.descriptor.digest);
-            let progress = Watched { observer, direction: Direction::Push, image: &target };
-            blobs(image, progress, host).await?;
-            registry.push_manifest(&target, &image.descriptor.media_type, &image.manifest).await?;
-            statements(&one.artifacts, progress, &image.descriptor, registry).await?;
-        }
+        let images = release.images().map(|one| image(one, name, registry, observer, uploads));
+        try_join_all(images).await?;
         if let Some(index) = release.index() {
             let target = name.at(top.digest);
-            registry.push_manifest(&target, &top.media_type, document).await?;
             let progress = Watched { observer, direction: Direction::Push, image: &target };
-            statements(&index.artifacts, progress, top, registry).await?;
+            let (glance, ()) =
+                tokio::try_join!(glance(&index.artifacts, &target, top, registry), async {
+                    registry.push_manifest(&target, &top.media_type, document).await?;
+                    bundles(&index.artifacts, progress, registry).await
+                },)?;
+            statements(&index.artifacts, &target, top, registry, glance).await?;
         }
     }
     Ok(())
+}
+
+/// One platform's image. What nothing refers to yet goes up all at once.
+async fn image(
+    one: &PlatformImage,
+    name: &Reference,
+    registry: &RegistryClient,
+    observer: &dyn Observer,
+    uploads: &Uploads,
+) -> Result<(), ExportError> {
+    let (image, artifacts) = (&one.image, &one.artifacts);
+    let subject = &image.descriptor;
+    let target = name.at(subject.digest);
+    let progress = Watched { observer, direction: Direction::Push, image: &target };
+    let mut layers: Vec<&Descriptor> = Vec::new();
+    for layer in &image.layers {
+        if !layers.iter().any(|known| known.digest == layer.digest) {
+            layers.push(layer);
+        }
+    }
+    let layers = layers.into_iter().map(|layer| uploads.finish(&target, layer));
+    let (_, (), (), glance) = tokio::try_join!(
+        async { try_join_all(layers).await.map_err(ExportError::from) },
+        small(registry, progress, media_type::CONFIG, &image.config),
+        bundles(artifacts, progress, registry),
+        glance(artifacts, &target, subject, registry),
+    )?;
+    registry.push_manifest(&target, &subject.media_type, &image.manifest).await?;
+    statements(artifacts, &target, subject, registry, glance).await
 }
 
 /// Moves the tags to what was uploaded.
@@ -73,36 +97,51 @@ pub(super) async fn tag(
     Ok(())
 }
 
-async fn blobs(image: &Sealed, progress: Watched<'_>, host: &Host) -> Result<(), ExportError> {
-    let registry = &host.registry;
-    let pushes = image.layers.iter().map(|layer| async move {
-        let path = host.content.path(&layer.digest);
-        let source = BlobSource::File(&path);
-        registry.push_blob(progress.image, layer, source, None, &progress).await
-    });
-    let pushes: Vec<_> = pushes.collect();
-    stream::iter(pushes).buffer_unordered(PARALLEL).try_collect::<Vec<_>>().await?;
-    small(registry, progress, media_type::CONFIG, &image.config).await
+/// A look at who lists what is said, while other things go up.
+async fn glance(
+    artifacts: &[Artifact],
+    target: &Reference,
+    subject: &Descriptor,
+    registry: &RegistryClient,
+) -> Result<Option<Glance>, ExportError> {
+    if artifacts.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(registry.glance_at_referrers(target, subject.digest).await?))
 }
 
-async fn statements(
+/// The blobs of statements.
+async fn bundles(
     artifacts: &[Artifact],
     progress: Watched<'_>,
-    subject: &Descriptor,
     registry: &RegistryClient,
 ) -> Result<(), ExportError> {
     if artifacts.is_empty() {
         return Ok(());
     }
-    let target = progress.image;
-    small(registry, progress, media_type::EMPTY, EMPTY_JSON).await?;
-    for artifact in artifacts {
-        small(registry, progress, super::artifact::BUNDLE_TYPE, &artifact.bundle).await?;
+    let bundles = artifacts.iter().map(|one| small(registry, progress, BUNDLE_TYPE, &one.bundle));
+    let empty = small(registry, progress, media_type::EMPTY, EMPTY_JSON);
+    tokio::try_join!(empty, try_join_all(bundles))?;
+    Ok(())
+}
+
+/// The manifests of statements, once all blobs and the subject are there, and then one entry for each in the
+/// list of referrers.
+async fn statements(
+    artifacts: &[Artifact],
+    target: &Reference,
+    subject: &Descriptor,
+    registry: &RegistryClient,
+    glance: Option<Glance>,
+) -> Result<(), ExportError> {
+    let Some(glance) = glance else { return Ok(()) };
+    let pushes = artifacts.iter().map(|artifact| async move {
         let place = target.at(artifact.entry.digest);
-        registry.push_manifest(&place, media_type::MANIFEST, &artifact.manifest).await?;
-    }
+        registry.push_manifest(&place, media_type::MANIFEST, &artifact.manifest).await
+    });
+    try_join_all(pushes).await?;
     let entries: Vec<Descriptor> = artifacts.iter().map(|one| one.entry.clone()).collect();
-    registry.add_referrers(target, subject.digest, &entries).await?;
+    registry.add_referrers_after(glance, target, subject.digest, &entries).await?;
     Ok(())
 }
 

@@ -30,6 +30,7 @@ pub async fn assemble(
 ) -> Result<Image, SolveError> {
     let chain = &solved.target().layers;
     let mut layers = Vec::with_capacity(chain.len());
+    chains.fetch(chain).await?;
     for end in 1..=chain.len() {
         let blob = chains.blob(&chain[..end], epoch).await?;
         layers.push(oci_typed(&blob));

@@ -29,6 +29,7 @@ pub use self::{
     selection::Selection,
     subject::Subject,
 };
+pub(crate) use rules::secret_name::speaks_of_a_secret;
 
 /// Looks at a Dockerfile with every rule that counts. The findings come in the order of the file.
 #[must_use]

@@ -20,12 +20,14 @@ use super::{
     transport::Call,
 };
 use crate::{
-    content::{error::ContentError, partial_blob::PartialBlob, store::ContentStore},
+    content::{
+        error::ContentError, growing_blob::Growing, partial_blob::PartialBlob, store::ContentStore,
+    },
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
 };
 
 /// Blobs that are pulled at the same time.
-const PARALLEL: usize = 4;
+pub const PARALLEL: usize = 4;
 /// An attempt that brought so many bytes does not count as failed, in bytes.
 const WORTH_IT: u64 = 1024 * 1024;
 /// How often to look whether another process has finished the same download.
@@ -45,12 +47,31 @@ impl RegistryClient {
         store: &ContentStore,
         progress: &dyn TransferProgress,
     ) -> Result<(), RegistryError> {
+        self.pull_blob_along(reference, blob, store, progress, None).await
+    }
+
+    /// As [`pull_blob`](Self::pull_blob), while somebody reads along at the other end of `growing`. Who reads has
+    /// nothing where the blob was there already, or another process downloads it.
+    ///
+    /// # Errors
+    /// As [`pull_blob`](Self::pull_blob).
+    pub async fn pull_blob_along(
+        &self,
+        reference: &Reference,
+        blob: &Descriptor,
+        store: &ContentStore,
+        progress: &dyn TransferProgress,
+        mut growing: Option<Growing>,
+    ) -> Result<(), RegistryError> {
         let endpoint = self.endpoint(reference, Access::Pull)?;
         progress.start(blob);
         let pull = Pull { client: self, endpoint: &endpoint, blob, progress };
         // What a killed process left may have been damaged on disk since: once more from the start.
         let mut tries = 0;
-        while let Some(partial) = pull.begin(store).await? {
+        while let Some(mut partial) = pull.begin(store).await? {
+            if let Some(growing) = growing.take() {
+                partial.feed(growing)?;
+            }
             let resumed = partial.offset() > 0;
             tries += 1;
             match pull.run(partial).await {

@@ -49,6 +49,15 @@ pub enum Listing {
     InTag,
 }
 
+/// A look at the list of one subject.
+#[derive(Debug, Clone, Copy)]
+pub struct Glance {
+    subject: Digest,
+    listing: Listing,
+    /// When it was not there.
+    absent: Option<Instant>,
+}
+
 /// A list of more pages is cut off with an error.
 const MAX_PAGES: usize = 16;
 /// Rounds of reading and writing before giving up.
@@ -80,6 +89,26 @@ impl RegistryClient {
         Ok(known.filter(|entry: &Descriptor| seen.insert(entry.digest)).collect())
     }
 
+    /// Looks who keeps the list of referrers of `subject`, and whether there is one: so much less is to be looked
+    /// at when entries are added [after](Self::add_referrers_after) it.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub async fn glance_at_referrers(
+        &self,
+        reference: &Reference,
+        subject: Digest,
+    ) -> Result<Glance, RegistryError> {
+        let endpoint = self.endpoint(&reference.at(subject), Access::Push)?;
+        if self.api_entries(&endpoint, subject).await?.is_some() {
+            return Ok(Glance { subject, listing: Listing::ByRegistry, absent: None });
+        }
+        let tag = self.endpoint(&reference.tagged(&fallback_tag(subject)), Access::Push)?;
+        let looked = Instant::now();
+        let absent = self.tag_list(&tag).await?.is_none().then_some(looked);
+        Ok(Glance { subject, listing: Listing::InTag, absent })
+    }
+
     /// As [`add_referrers`](Self::add_referrers), for one.
     ///
     /// # Errors
@@ -104,13 +133,28 @@ impl RegistryClient {
         subject: Digest,
         entries: &[Descriptor],
     ) -> Result<Listing, RegistryError> {
-        let endpoint = self.endpoint(&reference.at(subject), Access::Push)?;
-        if self.api_entries(&endpoint, subject).await?.is_some() {
+        let glance = self.glance_at_referrers(reference, subject).await?;
+        self.add_referrers_after(glance, reference, subject, entries).await
+    }
+
+    /// As [`add_referrers`](Self::add_referrers), after a look of a moment ago.
+    ///
+    /// # Errors
+    /// As [`add_referrers`](Self::add_referrers).
+    pub async fn add_referrers_after(
+        &self,
+        glance: Glance,
+        reference: &Reference,
+        subject: Digest,
+        entries: &[Descriptor],
+    ) -> Result<Listing, RegistryError> {
+        if glance.listing == Listing::ByRegistry {
             return Ok(Listing::ByRegistry);
         }
         let tag = reference.tagged(&fallback_tag(subject));
         let endpoint = self.endpoint(&tag, Access::Push)?;
-        let mut pace = self.transport.options.settle;
+        let mut pace = self.settle(&endpoint);
+        let mut absent = glance.absent.filter(|_| glance.subject == subject);
         // Everything that must be in the list: ours, and whatever of others' we have seen in it.
         let mut wanted = List::empty();
         entries
@@ -120,7 +164,7 @@ impl RegistryClient {
         let (mut existed, mut written) = (false, 0);
         let (mut confirmed, mut gave_way) = (false, false);
         for _ in 0..MAX_ROUNDS {
-            let list = self.settled(&endpoint, existed).await?;
+            let list = self.settled(&endpoint, existed, absent.take()).await?;
             existed |= list.is_some();
             let mut list = list.unwrap_or_else(List::empty);
             list.entries().into_iter().for_each(|entry| wanted.add(entry));
@@ -152,23 +196,38 @@ impl RegistryClient {
     }
 
     /// The list in the tag. Some registries show no tag for a moment while they replace it, and a list
-    /// begun anew then would lose every entry: "not there" is believed only when it is said twice, and
-    /// never when the tag has been seen.
+    /// begun anew then would lose every entry: "not there" is believed only when it is said twice (once
+    /// may be `absent`, when that was said), and never when the tag has been seen.
     async fn settled(
         &self,
         endpoint: &Endpoint,
         existed: bool,
+        absent: Option<Instant>,
     ) -> Result<Option<List>, RegistryError> {
+        let wait = jitter(self.settle(endpoint) / 2);
+        let mut look = 1;
+        if let Some(absent) = absent.filter(|_| !existed) {
+            tokio::time::sleep(wait.saturating_sub(absent.elapsed())).await;
+            look = 2;
+        }
         let looks = if existed { 8 } else { 2 };
-        for look in 1..=looks {
+        while look <= looks {
             if let Some(list) = self.tag_list(endpoint).await? {
                 return Ok(Some(list));
             }
             if look < looks {
-                tokio::time::sleep(jitter(self.transport.options.settle / 2)).await;
+                tokio::time::sleep(jitter(self.settle(endpoint) / 2)).await;
             }
+            look += 1;
         }
         Ok(None)
+    }
+
+    /// How long others get to overwrite a list. Whoever writes to a registry on this machine is on it too, and
+    /// not behind a slow connection.
+    fn settle(&self, endpoint: &Endpoint) -> Duration {
+        let settle = self.transport.options.settle;
+        if endpoint.is_loopback() { settle.min(LOOPBACK_SETTLE) } else { settle }
     }
 
     /// All pages of the API. `None`: the registry has none. distribution-spec: "If the registry
@@ -301,3 +360,5 @@ fn refused(endpoint: &Endpoint, answer: Answer) -> RegistryError {
 /// The default of [`TransportOptions::settle`](super::transport::TransportOptions): some times what a
 /// read and a write take on a slow connection.
 pub(super) const SETTLE: Duration = Duration::from_millis(400);
+/// The same on the machine itself; what writing really takes still counts.
+const LOOPBACK_SETTLE: Duration = Duration::from_millis(80);

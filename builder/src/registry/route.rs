@@ -124,6 +124,16 @@ impl Endpoint {
         url.origin() == self.base.origin()
     }
 
+    /// Is the registry on this machine?
+    pub(super) fn is_loopback(&self) -> bool {
+        match self.base.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
     /// `scheme://host:port`, the key under which the registry's ways are remembered.
     pub(super) fn origin(&self) -> String {
         self.base.origin().ascii_serialization()

@@ -36,9 +36,13 @@ pub(super) async fn take(
     }
 }
 
-/// Gives a lease back.
-pub(super) async fn release(connection: &Connection, id: &str) -> Result<(), ConnectionError> {
-    let delete = DeleteRequest { id: id.to_owned(), sync: false };
+/// Gives a lease back, and waits until what it held is collected if that is asked for (`sync`).
+pub(super) async fn release(
+    connection: &Connection,
+    id: &str,
+    sync: bool,
+) -> Result<(), ConnectionError> {
+    let delete = DeleteRequest { id: id.to_owned(), sync };
     let deleted = connection.leases().delete(request(delete)).await;
     match deleted.map_err(ConnectionError::call("delete a lease")) {
         Err(error) if !error.is_not_found() => Err(error),

@@ -13,7 +13,7 @@ pub mod snapshots;
 
 pub use mount::Mount;
 pub use mounted::{MountError, Mounted};
-pub use snapshots::{SnapshotError, SnapshotInfo, SnapshotKind, Snapshots};
+pub use snapshots::{SnapshotError, SnapshotInfo, SnapshotKind, Snapshots, chain_of};
 
 /// Every owner in a snapshot is the layer's plus this: root of a step is the worker's 1, because the
 /// worker's 0 is the invoking user.

@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -14,10 +15,14 @@ use containerd_client::services::v1::snapshots::{
 };
 
 use super::{Mount, OWNER_SHIFT, lease, mount::upper_dir};
-use crate::worker::{
-    Connection, ConnectionError, ProcessIdentity, WorkerError,
-    connection::{BUILDER_LABEL, leased, request},
-    sweep::SNAPSHOTTER,
+use crate::{
+    content::{hold::Hold, records::Records},
+    oci::digest::Digest,
+    worker::{
+        Connection, ConnectionError, ProcessIdentity, WorkerError,
+        connection::{BUILDER_LABEL, leased, request},
+        sweep::SNAPSHOTTER,
+    },
 };
 
 /// The label that keeps a committed snapshot until it is removed on purpose.
@@ -74,6 +79,7 @@ pub struct Snapshots {
     connection: Connection,
     builder: ProcessIdentity,
     lease: String,
+    hold: Option<(Arc<Hold>, Records)>,
 }
 
 impl Snapshots {
@@ -86,7 +92,22 @@ impl Snapshots {
         builder: ProcessIdentity,
     ) -> Result<Self, SnapshotError> {
         let lease = lease::take(&connection, &builder).await?;
-        Ok(Self { connection, builder, lease })
+        Ok(Self { connection, builder, lease, hold: None })
+    }
+
+    /// The same snapshots; what is asked for is held by `hold` from then on, and noted as used in `stacks`.
+    #[must_use]
+    pub fn holding(self, hold: Arc<Hold>, stacks: Records) -> Self {
+        Self { hold: Some((hold, stacks)), ..self }
+    }
+
+    fn claim(&self, name: &str) {
+        let Some((hold, stacks)) = &self.hold else { return };
+        if hold.claim(&Digest::of(name.as_bytes()))
+            && let Some(id) = chain_of(name)
+        {
+            stacks.touch(&id);
+        }
     }
 
     /// Connects to a socket, for the calling process.
@@ -108,6 +129,7 @@ impl Snapshots {
         key: &str,
         parent: Option<&str>,
     ) -> Result<Vec<Mount>, SnapshotError> {
+        parent.iter().for_each(|parent| self.claim(parent));
         let prepare = PrepareSnapshotRequest {
             snapshotter: SNAPSHOTTER.to_owned(),
             key: key.to_owned(),
@@ -155,6 +177,10 @@ impl Snapshots {
     /// # Errors
     /// When `key` is not there.
     pub async fn commit(&self, name: &str, key: &str) -> Result<(), SnapshotError> {
+        self.claim(name);
+        if let Some((hold, _)) = &self.hold {
+            hold.wrote();
+        }
         let now = lease::timestamp(SystemTime::now());
         let commit = CommitSnapshotRequest {
             snapshotter: SNAPSHOTTER.to_owned(),
@@ -189,6 +215,7 @@ impl Snapshots {
     /// # Errors
     /// When containerd does not answer.
     pub async fn exists(&self, name: &str) -> Result<bool, SnapshotError> {
+        self.claim(name);
         let stat =
             StatSnapshotRequest { snapshotter: SNAPSHOTTER.to_owned(), key: name.to_owned() };
         let answer = self.connection.snapshots().stat(request(stat)).await;
@@ -235,7 +262,15 @@ impl Snapshots {
     /// # Errors
     /// When containerd does not answer.
     pub async fn close(&self) -> Result<(), SnapshotError> {
-        Ok(lease::release(&self.connection, &self.lease).await?)
+        Ok(lease::release(&self.connection, &self.lease, false).await?)
+    }
+
+    /// As [`Snapshots::close`], but waits until the blocks of removed snapshots are free.
+    ///
+    /// # Errors
+    /// When containerd does not answer.
+    pub async fn close_and_collect(&self) -> Result<(), SnapshotError> {
+        Ok(lease::release(&self.connection, &self.lease, true).await?)
     }
 
     /// The connection to containerd, to share it with an executor.
@@ -247,6 +282,12 @@ impl Snapshots {
     fn labels(&self) -> HashMap<String, String> {
         HashMap::from([(BUILDER_LABEL.to_owned(), self.builder.to_string())])
     }
+}
+
+/// The chain of layers that a snapshot of this name holds.
+#[must_use]
+pub fn chain_of(name: &str) -> Option<Digest> {
+    format!("sha256:{}", name.strip_prefix("layer-")?).parse().ok()
 }
 
 impl From<Info> for SnapshotInfo {

@@ -9,7 +9,6 @@ use super::{
     chain::Commit,
     copy::{content, copy_into, is_linked, linked_owner, selection, steady},
     error::SolveError,
-    event::Event,
     key::key,
     remote_files::{Found, FoundKey, Wanted},
     step_result::StepResult,
@@ -68,11 +67,15 @@ pub(super) async fn solve(
         link: is_linked(op),
     };
     let below = if is_linked(op) { &[][..] } else { &parent.layers };
+    solver.ingredients(&inputs);
+    if is_linked(op) {
+        solver.tale.without_base();
+    }
     let key = key("add", below, epoch, &inputs)?;
     if let Some(hit) = solver.cached(&key, &parent.layers).await? {
         return Ok(hit);
     }
-    solver.observer.event(Event::Started(origin));
+    solver.begin(origin);
     let mut files = Vec::with_capacity(remote.len());
     for found in &remote {
         files.push(found.files(solver, &wanted.gate).await?);

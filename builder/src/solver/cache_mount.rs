@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File, FileTimes, Permissions},
     io,
-    os::unix::fs::{PermissionsExt, chown},
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -76,6 +76,8 @@ impl CacheDir {
             let lock = root.join(format!("{stem}.lock"));
             let file = open_lock(&lock).map_err(SolveError::store(&lock))?;
             match flock(&file, operation) {
+                // Who made space removed it between opening and locking it.
+                Ok(()) if is_nameless(&file) => {}
                 Ok(()) => return Ok(Self::locked(root.join(stem), file)),
                 Err(Errno::WOULDBLOCK) if sharing == Sharing::Private => number += 1,
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
@@ -108,6 +110,9 @@ impl CacheDir {
             busy(&name.id);
             flock(&file, FlockOperation::LockExclusive)
                 .map_err(|errno| SolveError::store(&lock)(errno.into()))?;
+        }
+        if is_nameless(&file) {
+            return Self::lock_alone(root, name, busy);
         }
         Ok(Self::locked(root.join(stem), file))
     }
@@ -167,6 +172,10 @@ impl CacheDir {
         };
         write().map_err(SolveError::store(&path))
     }
+}
+
+fn is_nameless(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, RenameFlags, renameat_with},
+    fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with},
     io::Errno,
 };
 
@@ -33,6 +33,10 @@ pub struct CacheMount {
     pub bytes: u64,
     /// When a step used it last.
     pub used: Option<SystemTime>,
+    /// The name of its files.
+    pub stem: String,
+    /// A step has it now, or one of its second copies.
+    pub busy: bool,
 }
 
 /// What an import does with a cache that is there already.
@@ -75,29 +79,40 @@ impl CacheStore {
                 continue;
             }
             let Some(name) = read_name(&path) else { continue };
-            let stem = path.with_extension("");
+            let path = path.with_extension("");
             let used = fs::metadata(path.with_extension("lock")).and_then(|lock| lock.modified());
-            list.push(CacheMount { name, bytes: self.bytes(&stem), used: used.ok() });
+            let (used, busy) = (used.ok(), copies(&path).any(|copy| is_locked(&copy)));
+            let bytes = copies(&path).map(|copy| disk_use(&copy)).sum();
+            let stem = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            list.push(CacheMount { name, bytes, used, stem, busy });
         }
         list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(list)
     }
 
-    /// The size of a cache with the copies that `sharing=private` made of it.
-    fn bytes(&self, stem: &Path) -> u64 {
-        let mut number = 0;
-        let mut sum = 0;
-        loop {
-            let mut path = stem.as_os_str().to_owned();
-            if number > 0 {
-                path.push(format!("-{number}"));
+    /// Moves the cache with this stem and its copies into `trash`; false when a step has one of them.
+    ///
+    /// # Errors
+    /// When a directory cannot be moved.
+    pub fn discard(&self, stem: &str, trash: &Path) -> Result<bool, SolveError> {
+        let path = self.root.join(stem);
+        let fault = SolveError::store(&path);
+        let mut whole = true;
+        for (number, copy) in copies(&path).enumerate() {
+            let lock = copy.with_extension("lock");
+            let Ok(file) = File::options().write(true).open(&lock) else { continue };
+            if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+                whole = false;
+                continue;
             }
-            if !Path::new(&path).is_dir() && !Path::new(&path).with_extension("lock").exists() {
-                return sum;
-            }
-            sum += disk_use(Path::new(&path));
-            number += 1;
+            gone(fs::rename(&copy, trash.join(format!("{stem}-{number}")))).map_err(&fault)?;
+            // Who waits for the lock sees that its file has no name any more, and makes another.
+            gone(fs::remove_file(&lock)).map_err(&fault)?;
         }
+        if whole {
+            gone(fs::remove_file(path.with_extension("json"))).map_err(&fault)?;
+        }
+        Ok(whole)
     }
 
     /// Writes the caches with these ids to `out`, or all of them where no id is given: the same contents
@@ -166,6 +181,33 @@ impl CacheStore {
             Ok(())
         })?;
         Ok(done)
+    }
+}
+
+/// The directory of a cache and of the copies that `sharing=private` made of it.
+fn copies(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let of = |number: usize| match number {
+        0 => path.to_owned(),
+        _ => {
+            let mut copy = path.as_os_str().to_owned();
+            copy.push(format!("-{number}"));
+            copy.into()
+        }
+    };
+    let there = |copy: &PathBuf| copy.is_dir() || copy.with_extension("lock").exists();
+    // Removed as they are passed, so found before.
+    (0..).map(of).take_while(there).collect::<Vec<_>>().into_iter()
+}
+
+fn is_locked(copy: &Path) -> bool {
+    let Ok(file) = File::open(copy.with_extension("lock")) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+}
+
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 

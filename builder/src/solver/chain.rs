@@ -79,6 +79,27 @@ impl Chains {
         self.bases.fetchable(diff_id, reference, blob);
     }
 
+    /// The image that a blob of a base image comes from.
+    #[must_use]
+    pub fn origin_of(&self, blob: &Digest) -> Option<Reference> {
+        self.bases.origin_of(blob)
+    }
+
+    /// Brings the blobs of all layers of `chain` that can be fetched into the store, several at once.
+    ///
+    /// # Errors
+    /// The first that does not come.
+    pub async fn fetch(&self, chain: &[Digest]) -> Result<(), SolveError> {
+        let fetchable = chain.iter().copied().filter(|layer| self.bases.origin(layer).is_some());
+        self.bases.fetch(&fetchable.collect::<Vec<_>>(), &self.blobs).await
+    }
+
+    /// How the layers of steps are compressed.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.blobs.compression
+    }
+
     /// Notes that another machine made the layer `diff_id`, and where it can be had.
     pub fn offer(&self, diff_id: Digest, layer: SharedLayer) {
         self.shared.offer(diff_id, layer);

@@ -8,7 +8,6 @@ use super::{
     Solver, VertexResult,
     chain::{Active, Commit},
     error::SolveError,
-    event::Event,
     key::key,
     remote_files::Files,
     step_result::StepResult,
@@ -24,7 +23,7 @@ use crate::{
         error::SourceError,
         passwd,
         selection::Selection,
-        tree_digest::digest,
+        tree_digest::{digest, listed},
     },
 };
 
@@ -56,11 +55,15 @@ pub(super) async fn solve(
         CopyKey { content, dest: &op.dest, chown, chmod, unpack: op.unpack, link: is_linked(op) };
     // A linked copy is a layer of its own, made over nothing, whatever it then lies on.
     let below = if is_linked(op) { &[][..] } else { &parent.layers };
+    solver.ingredients(&inputs);
+    if is_linked(op) {
+        solver.tale.without_base();
+    }
     let key = key("copy", below, epoch, &inputs)?;
     if let Some(hit) = solver.cached(&key, &parent.layers).await? {
         return Ok(hit);
     }
-    solver.observer.event(Event::Started(origin));
+    solver.begin(origin);
     let active = solver.host.chains.prepare(below).await?;
     let copied = copy_into(solver, op, &active, &selection, source, Vec::new()).await;
     if let Err(error) = steady(solver, &selection, source, (copied, content)).await {
@@ -122,9 +125,12 @@ pub(super) async fn content(
     let Some(source) = source else {
         let (context, selection) = (solver.context.clone(), selection.clone());
         let cache = solver.stat_cache.clone();
+        let tale = solver.tale.clone();
         return tokio::task::spawn_blocking(move || {
             let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(digest(&context.root()?, &selection, Some(&mut cache))?.digest)
+            let (found, listing) = listed(&context.root()?, &selection, Some(&mut cache))?;
+            tale.files(listing);
+            Ok(found.digest)
         })
         .await?;
     };
@@ -209,11 +215,12 @@ pub(super) async fn make_directory(
     exported: bool,
 ) -> Result<VertexResult, SolveError> {
     let epoch = solver.options.epoch;
+    solver.ingredients(&(&op.path, &op.user));
     let key = key("mkdir", &parent.layers, epoch, &(&op.path, &op.user))?;
     if let Some(hit) = solver.cached(&key, &parent.layers).await? {
         return Ok(hit);
     }
-    solver.observer.event(Event::Started(origin));
+    solver.begin(origin);
     let chains = &solver.host.chains;
     let active = chains.prepare(&parent.layers).await?;
     let made = chains.mount(&active.mounts).and_then(|target| {

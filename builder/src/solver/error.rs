@@ -16,6 +16,7 @@ use crate::{
     registry::error::RegistryError,
     snapshot::{MountError, SnapshotError},
     source::error::SourceError,
+    worker::ConnectionError,
 };
 
 /// The failure of a build while it runs.
@@ -142,6 +143,9 @@ pub enum SolveError {
     /// See [`ContentError`].
     #[error(transparent)]
     Content(#[from] ContentError),
+    /// What killed builds left cannot be removed.
+    #[error(transparent)]
+    Worker(#[from] Arc<ConnectionError>),
     /// See [`EgressError`].
     #[error(transparent)]
     Egress(#[from] EgressError),

@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use super::{phase::Phase, transfer::Transfer};
+use super::{phase::Phase, reason::Reason, transfer::Transfer};
 use crate::{
     dockerfile::Diagnostic,
     egress::Refusal,
@@ -35,6 +35,8 @@ pub enum Event<'a> {
     Checking(&'a Origin),
     /// A step begins to run.
     Started(&'a Origin),
+    /// Why the step that has just begun was not answered from the cache.
+    Missed(&'a Origin, &'a [Reason]),
     /// A step was answered from the cache.
     Cached(&'a Origin),
     /// A step wrote bytes; not cut at line ends. The values of secrets are masked.

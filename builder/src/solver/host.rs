@@ -1,6 +1,11 @@
 //! What a build works with. The cli makes it once; it goes to the build and the solver and no lower.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 
 use super::chain::Chains;
 use crate::{
@@ -10,6 +15,7 @@ use crate::{
     executor::Executor,
     fetch::Fetcher,
     registry::client::RegistryClient,
+    worker::{Connection, ConnectionError, sweep::sweep},
 };
 
 /// The machine's services, each shared by all steps.
@@ -37,4 +43,37 @@ pub struct Host {
     pub cache_mounts: PathBuf,
     /// Steps that may run at the same time.
     pub jobs: usize,
+    /// What killed builds left, as it is being removed.
+    pub sweep: Sweep,
+}
+
+/// The removal of what killed builds left. It goes on beside the build: only a step that runs, whose caches a
+/// killed build's step might still write to, waits for its end.
+#[derive(Clone)]
+pub struct Sweep(Shared<BoxFuture<'static, Result<(), Arc<ConnectionError>>>>);
+
+impl Sweep {
+    /// Begins. To be called on the runtime that will serve the build.
+    #[must_use]
+    pub fn begin(connection: Connection) -> Self {
+        let work = tokio::spawn(async move { sweep(&connection).await });
+        // A task that the runtime ended swept less, and the next build sweeps again.
+        let end =
+            async move { work.await.map_or(Ok(()), |swept| swept.map(drop).map_err(Arc::new)) };
+        Self(end.boxed().shared())
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When the worker does not answer.
+    pub async fn done(&self) -> Result<(), Arc<ConnectionError>> {
+        self.0.clone().await
+    }
+}
+
+impl fmt::Debug for Sweep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sweep")
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{error::SolveError, pack};
+use super::{error::SolveError, pack, stack::Stack};
 use crate::{
     content::{
         index::{Index, Table},
@@ -44,6 +44,11 @@ impl LayerBlobs {
     /// Is this very blob in the store?
     pub(super) fn has(&self, blob: &Descriptor) -> bool {
         self.content.has(&blob.digest)
+    }
+
+    /// Remembers that `chain` is of the image `about`.
+    pub(super) fn name(&self, chain: &[Digest], about: &str) {
+        Stack::note(&self.records, chain, about, true);
     }
 
     /// Remembers that `blob` holds the layer.

@@ -9,7 +9,6 @@ use super::{
     Solver, VertexResult,
     chain::{Active, Commit},
     error::SolveError,
-    event::Event,
     key::key,
     remote_files::{Files, Found, Wanted, everything},
     step_result::StepResult,
@@ -63,11 +62,12 @@ async fn directory(
     let stats = Stats::of(solver, &context);
     let before = stats.digest(context.clone()).await?;
     solver.name(&op.name, before);
+    solver.ingredients(&before);
     let key = key("named", &[], epoch, &before)?;
     if let Some(hit) = solver.cached(&key, &[]).await? {
         return Ok(hit);
     }
-    solver.observer.event(Event::Started(origin));
+    solver.begin(origin);
     let active = solver.host.chains.prepare(&[]).await?;
     let from = context.clone();
     let copied = fill(solver, &active, move |target| {
@@ -101,11 +101,12 @@ async fn remote(
     let epoch = solver.options.epoch;
     let wanted = Wanted { gate: Gate::CommandLine, checksum: None, keep_git_dir: None };
     let found = Found::look(solver, address, &wanted, origin).await?;
+    solver.ingredients(&found.key());
     let key = key("named remote", &[], epoch, &found.key())?;
     if let Some(hit) = solver.cached(&key, &[]).await? {
         return Ok(hit);
     }
-    solver.observer.event(Event::Started(origin));
+    solver.begin(origin);
     let files = found.files(solver, &wanted.gate).await?;
     let active = solver.host.chains.prepare(&[]).await?;
     let copied = fill(solver, &active, move |target| {

@@ -31,4 +31,6 @@ pub struct SolveOptions {
     pub fresh: FreshStages,
     /// The files of named contexts, by the name the user wrote.
     pub contexts: Arc<BTreeMap<String, NamedFiles>>,
+    /// What tells this Dockerfile from others: where it and its context are.
+    pub project: String,
 }

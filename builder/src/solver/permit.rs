@@ -8,9 +8,12 @@ use crate::{
     policy::{NetworkPolicy, mirror::Scheme, network::Decision},
 };
 
-/// What the policy would refuse today is not taken over from yesterday.
-pub(super) fn permitted(requests: &[RequestRecord], policy: &NetworkPolicy) -> bool {
-    requests.iter().all(|request| request.rule == COMMAND_LINE || allowed(request, policy))
+/// The first of them that it would refuse: what the policy refuses today is not taken over from yesterday.
+pub(super) fn refused<'r>(
+    requests: &'r [RequestRecord],
+    policy: &NetworkPolicy,
+) -> Option<&'r RequestRecord> {
+    requests.iter().find(|request| request.rule != COMMAND_LINE && !allowed(request, policy))
 }
 
 fn allowed(request: &RequestRecord, policy: &NetworkPolicy) -> bool {
@@ -67,12 +70,13 @@ mod tests {
     fn a_hit_is_used_only_where_the_request_would_go_out_today() {
         let text = "[network]\nallow = []\n[[network.mirror]]\nhost = \"h.example\"\npaths = [\"/a/**\"]\n";
         let policy = Policy::parse("touchmark.toml", text).unwrap().network;
-        let may = |method: &str, url: &str| permitted(&[request(method, url, "policy")], &policy);
+        let may =
+            |method: &str, url: &str| refused(&[request(method, url, "policy")], &policy).is_none();
         assert!(may("GET", "http://h.example/a/f") && may("GET", "https://h.example/a/f"));
         assert!(may("GET", "git+https://h.example/a/r.git"));
         assert!(!may("GET", "git+https://h.example/b/r.git"));
         assert!(!may("CONNECT", "https://h.example"), "a tunnel hides its paths");
         assert!(!may("GET", "http://o.example/a/f") && !may("GET", "http://h.example:81/a/f"));
-        assert!(permitted(&[request("GET", "http://o.example/f", COMMAND_LINE)], &policy));
+        assert!(refused(&[request("GET", "http://o.example/f", COMMAND_LINE)], &policy).is_none());
     }
 }

@@ -70,11 +70,13 @@ pub(super) async fn solve(
         mounts: mounts::keys(solver, &mounts).await?,
         platform: op.platform.to_string(),
     };
+    solver.ingredients(&key_inputs);
     let key = key("run", &parent.layers, epoch, &key_inputs)?;
     if let Some(hit) = solver.cached(&key, &parent.layers).await? {
         return Ok(hit);
     }
-    solver.observer.event(Event::Started(origin));
+    solver.host.sweep.done().await?;
+    solver.begin(origin);
     let mut mounted = StepMounts::ready(solver, origin, &mounts).await?;
     mounted.variable = lent::variable(op, &placed);
     let active = solver.host.chains.prepare(&parent.layers).await?;

@@ -16,21 +16,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     add,
-    chain::{Active, Commit},
     claims::{Claims, Held},
     copy,
+    diary::Diary,
     error::SolveError,
     event::{Event, Observer, Wait},
     failures,
     host::Host,
     named,
     options::SolveOptions,
-    permit,
     record::{Solution, VertexResult, parent},
     run,
     secret_mask::SecretMask,
     shared::SharedSteps,
-    step_result::StepResult,
+    story::{Story, Tale},
     trail::Trail,
 };
 use crate::{
@@ -69,9 +68,15 @@ pub struct Solver {
     /// The instruction that names each base image.
     images: Arc<HashMap<Reference, Origin>>,
     slots: Arc<Semaphore>,
-    claims: Arc<Claims>,
+    pub(super) claims: Arc<Claims>,
     /// What the step that this value was made for has claimed.
-    held: Arc<Held>,
+    pub(super) held: Arc<Held>,
+    /// What there is to tell of the build.
+    story: Option<Arc<Story>>,
+    /// What there is to tell of the step that this value was made for.
+    pub(super) tale: Arc<Tale>,
+    /// The instruction of that step.
+    pub(super) about: Arc<str>,
 }
 
 type Pending = Shared<BoxFuture<'static, Result<VertexResult, Arc<SolveError>>>>;
@@ -106,6 +111,9 @@ impl Solver {
             slots,
             claims: Arc::default(),
             held: Arc::default(),
+            story: None,
+            tale: Arc::default(),
+            about: Arc::from(""),
         }
     }
 
@@ -143,7 +151,14 @@ impl Solver {
         self.observer.event(Event::Planned(&planned(&merged.vertices)));
         let started = OffsetDateTime::now_utc();
         let exported = exported(graphs, &merged);
-        let solver = Self { images: Arc::new(image_lines(&merged.vertices)), ..self.clone() };
+        let diary = Diary::new(&self.host.cache, &self.options.project);
+        let story = Story::new(diary, self.options.epoch, graphs, &merged.vertices, images);
+        let story = Arc::new(story);
+        let solver = Self {
+            images: Arc::new(image_lines(&merged.vertices)),
+            story: Some(story.clone()),
+            ..self.clone()
+        };
         let mut pending: Vec<Pending> = Vec::with_capacity(merged.vertices.len());
         for (number, vertex) in merged.vertices.iter().enumerate() {
             let export = self.all || self.options.compress && exported.contains(&VertexId(number));
@@ -151,7 +166,9 @@ impl Solver {
                 vertex.op.inputs().iter().map(|input| pending[input.0].clone()).collect();
             pending.push(solver.vertex(vertex.clone(), inputs, images, export));
         }
-        let results = failures::outcome(join_all(pending).await)?;
+        let results = join_all(pending).await;
+        story.end();
+        let results = failures::outcome(results)?;
         Ok(Solution::new(graphs, &merged, results, started))
     }
 
@@ -216,74 +233,6 @@ impl Solver {
         work.await.map_err(SolveError::from).and_then(|found| found).map_err(Arc::new)
     }
 
-    /// The result of a step, if another step of this build made it, or else an earlier build whose result
-    /// this one may use: its layer is at hand and the policy of today allows what it fetched. Where there
-    /// is none, the step has claimed its key and runs: whoever has the same key waits for it.
-    pub(super) async fn cached(
-        &self,
-        key: &Digest,
-        parent: &[Digest],
-    ) -> Result<Option<VertexResult>, SolveError> {
-        self.held.hold(None);
-        let claim = self.claims.claim(key).await;
-        if let Some(result) = claim.as_ref() {
-            return Ok(Some(VertexResult::on(parent, result.clone(), true)));
-        }
-        self.held.hold(Some((*key, claim)));
-        if self.options.no_cache {
-            return Ok(None);
-        }
-        if let Some(result) = self.host.cache.get::<StepResult>(key)
-            && let Some(found) = self.usable(parent, &result).await?
-        {
-            self.trail.step(key, &result, &found.layers);
-            return Ok(Some(found));
-        }
-        let Some(result) = self.shared.step(key) else { return Ok(None) };
-        let Some(found) = self.usable(parent, result).await? else { return Ok(None) };
-        self.remember(key, result)?;
-        self.trail.step(key, result, &found.layers);
-        Ok(Some(found))
-    }
-
-    /// What an earlier build or another machine came to, if it may be used today and its layer is at hand.
-    async fn usable(
-        &self,
-        parent: &[Digest],
-        result: &StepResult,
-    ) -> Result<Option<VertexResult>, SolveError> {
-        if !permit::permitted(&result.requests, &self.options.network) {
-            return Ok(None);
-        }
-        let found = VertexResult::on(parent, result.clone(), true);
-        Ok(self.host.chains.holds(&found.layers).await?.then_some(found))
-    }
-
-    /// Ends a step that ran: what it wrote over `below` becomes a layer on its parent's, and `found` with
-    /// that layer is stored for later builds.
-    pub(super) async fn conclude(
-        &self,
-        active: Active,
-        below: &[Digest],
-        parent: &VertexResult,
-        key: &Digest,
-        want: Commit,
-        found: StepResult,
-    ) -> Result<VertexResult, SolveError> {
-        let layer = self.host.chains.commit(active, below, want).await?;
-        let result = StepResult { layer: Some(layer), ..found };
-        self.remember(key, &result)?;
-        let done = VertexResult::on(&parent.layers, result.clone(), false);
-        self.trail.step(key, &result, &done.layers);
-        Ok(done)
-    }
-
-    /// Stores a step's result for later builds.
-    pub(super) fn remember(&self, key: &Digest, result: &StepResult) -> Result<(), SolveError> {
-        self.held.fulfil(key, result);
-        self.host.cache.put(key, result).map_err(SolveError::store(self.host.cache.dir()))
-    }
-
     /// Finds what no step can do before any step runs.
     fn refuse(&self, vertices: &[Vertex]) -> Result<(), Arc<SolveError>> {
         for vertex in vertices {
@@ -326,7 +275,10 @@ impl Solver {
         let origin = &vertex.origin;
         let _slot = self.slot(origin).await?;
         // What it claims is given back with it, however the step ends.
-        let solver = &Self { held: Arc::default(), ..self.clone() };
+        let tale = self.story.as_ref().map(|story| story.tale(vertex, inputs));
+        let tale = Arc::new(tale.unwrap_or_default());
+        let about = (&*origin.text).into();
+        let solver = &Self { held: Arc::default(), about, tale, ..self.clone() };
         if self.cancel.is_cancelled() {
             return Err(Arc::new(SolveError::Cancelled));
         }

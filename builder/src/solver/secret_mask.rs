@@ -68,7 +68,15 @@ impl SecretMask {
         Self { patterns, by_start, pairs }
     }
 
-    /// Is there nothing to look for?
+    /// Is any of them in this text?
+    pub(super) fn hides(&self, text: &str) -> bool {
+        let mut held = HeldBack::default();
+        let mut passed = self.pass(&mut held, text.as_bytes());
+        passed.extend(self.rest(&mut held));
+        passed != text.as_bytes()
+    }
+
+    /// Is there nothing to keep back?
     pub(super) fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }

@@ -8,6 +8,7 @@ use std::{
     io::Read,
     path::Path,
     process::{Command, Stdio},
+    thread,
 };
 
 /// What git says of a context directory.
@@ -33,22 +34,35 @@ const MAX_ANSWER: u64 = 64 << 10;
 /// or has no commit, or git cannot be run.
 #[must_use]
 pub fn inspect(git: &Path, context: &Path) -> Option<GitState> {
-    let git = Git { program: git, context, filters: Vec::new() };
-    if git.ask(&["rev-parse", "--is-inside-work-tree"])? != "true" {
+    // Most contexts are in none, and asking a program takes longer than looking.
+    let context = &context.canonicalize().ok()?;
+    if !context.ancestors().any(|place| place.join(".git").symlink_metadata().is_ok()) {
         return None;
     }
-    let head = git.ask(&["rev-list", "--max-count=1", "--timestamp", "HEAD"])?;
+    let git = Git { program: git, context, filters: Vec::new() };
+    // The prefix of the repository's top is an empty line, which `ask` takes off.
+    let place = git.ask(&["rev-parse", "--is-inside-work-tree", "--show-prefix"])?;
+    let (inside, subdir) = place.split_once('\n').unwrap_or((&place, ""));
+    if inside != "true" {
+        return None;
+    }
+    let (head, remote, dirty) = thread::scope(|scope| {
+        let head = scope.spawn(|| git.ask(&["rev-list", "--max-count=1", "--timestamp", "HEAD"]));
+        let remote = scope.spawn(|| git.ask(&["config", "--get", "remote.origin.url"]));
+        let dirty = git.is_dirty();
+        (head.join().ok().flatten(), remote.join().ok().flatten(), dirty)
+    });
+    let head = head?;
     let (time, commit) = head.split_once(' ')?;
     let hex = commit.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     if !hex || !matches!(commit.len(), 40 | 64) {
         return None;
     }
-    let subdir = git.ask(&["rev-parse", "--show-prefix"])?;
-    let remote = git.ask(&["config", "--get", "remote.origin.url"]).filter(|url| !url.is_empty());
+    let remote = remote.filter(|url| !url.is_empty());
     Some(GitState {
         commit: commit.to_owned(),
         time: time.parse().ok()?,
-        dirty: git.is_dirty(),
+        dirty,
         remote: remote.map(|url| without_credentials(&url)),
         subdir: subdir.trim_matches('/').to_owned(),
     })

@@ -1,6 +1,6 @@
 //! Source trees and what is copied out of them: `pattern` → `pattern_set` → `ignore` say what is
 //! hidden; `rooted` resolves paths inside a directory; `context` is a tree to copy from; `walk` is
-//! the one walk that `tree_digest` and `copy` share; `selection` finds what COPY names; `passwd`
+//! the one walk that `tree_digest` and `copy` share; `selection` finds what COPY names; `listing` tells what of it changed; `passwd`
 //! resolves owners; `git` says which commit a context is.
 
 pub mod archive;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod git;
 pub mod ignore;
 pub mod image;
+pub mod listing;
 pub mod passwd;
 mod path;
 pub mod pattern;

@@ -15,6 +15,7 @@ use std::{
 use super::{
     context::{Context, SourceRoot},
     error::SourceError,
+    listing::Listing,
     rooted::Kind,
     selection::Selection,
     stat_cache::StatCache,
@@ -49,6 +50,18 @@ pub fn digest(
     selection: &Selection,
     cache: Option<&mut StatCache>,
 ) -> Result<TreeDigest, SourceError> {
+    Ok(listed(root, selection, cache)?.0)
+}
+
+/// As [`digest`], with what was found, to tell later what changed.
+///
+/// # Errors
+/// As [`digest`].
+pub fn listed(
+    root: &SourceRoot<'_>,
+    selection: &Selection,
+    cache: Option<&mut StatCache>,
+) -> Result<(TreeDigest, Listing), SourceError> {
     let picks = selection.pick(root)?;
     let mut hasher = TreeHasher::new(root, cache);
     for picked in &picks.picked {
@@ -62,9 +75,12 @@ pub fn digest(
         }
     }
     for (name, contents) in &selection.inline {
-        hasher.record(b'i', &[name.as_bytes(), Digest::of(contents).bytes()]);
+        let content = Digest::of(contents);
+        hasher.record(b'i', &[name.as_bytes(), content.bytes()]);
+        hasher.listing.add(Path::new(name), 0o644, &content);
     }
-    Ok(hasher.finish())
+    let listing = std::mem::take(&mut hasher.listing);
+    Ok((hasher.finish(), listing))
 }
 
 /// The digest of a whole context, without what its ignore file hides.
@@ -92,6 +108,7 @@ struct TreeHasher<'a> {
     entries: u64,
     files: u64,
     bytes: u64,
+    listing: Listing,
 }
 
 impl<'a> TreeHasher<'a> {
@@ -105,6 +122,7 @@ impl<'a> TreeHasher<'a> {
             entries: 0,
             files: 0,
             bytes: 0,
+            listing: Listing::default(),
         };
         hasher.record(b'T', &[DOMAIN.as_bytes()]);
         hasher
@@ -190,6 +208,7 @@ impl Visitor for TreeHasher<'_> {
         }
         self.entries += 1;
         let facts = self.facts(entry)?;
+        self.listing.add(entry.path, entry.meta.mode, &Digest::of(b""));
         let selected = [u8::from(entry.selected)];
         self.record(b'd', &[entry.rel.as_os_str().as_bytes(), &facts, &selected]);
         Ok(())
@@ -213,12 +232,15 @@ impl Visitor for TreeHasher<'_> {
                 }
                 self.first_link.insert(entry.meta.inode, name.clone());
                 let (digest, size) = self.contents(entry)?;
+                self.listing.add(entry.path, entry.meta.mode, &digest);
                 (self.files, self.bytes) = (self.files + 1, self.bytes + size);
                 self.record(b'f', &[name_bytes, &facts, &size.to_le_bytes(), digest.bytes()]);
             }
             Kind::Link => {
                 let target = self.root.rooted.read_link(entry.path);
                 let target = target.map_err(SourceError::io("read the link", entry.path))?;
+                let content = Digest::of(target.as_os_str().as_bytes());
+                self.listing.add(entry.path, entry.meta.mode, &content);
                 self.record(b'l', &[name_bytes, &facts, target.as_os_str().as_bytes()]);
             }
             Kind::Fifo => self.record(b'p', &[name_bytes, &facts]),

@@ -7,7 +7,7 @@
 //! - [`enter`]: the build process joins the worker's user and mount namespaces
 //! - [`connection`]: the one way to talk to containerd
 //! - [`process`]: who a process is, also after its number was given away again
-//! - [`sweep`]: removes what a killed build left, [`shims`] without a record too; [`status`]; [`stop`]
+//! - [`sweep`]: removes what a killed build left, [`shims`] without a record too; [`parts`]; [`status`]; [`stop`]
 //!
 //! Absent on purpose: a daemon of our own, images and content in containerd, anything that needs root.
 
@@ -17,6 +17,7 @@ mod containerd_config;
 pub mod doctor;
 pub mod enter;
 mod error;
+pub mod parts;
 pub mod process;
 mod shims;
 pub mod start;

@@ -3,10 +3,8 @@
 use std::{
     collections::HashSet,
     fs,
-    io::Read,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use containerd_client::services::v1::snapshots::ListSnapshotsRequest;
@@ -15,6 +13,7 @@ use super::{
     Connection, ConnectionError, Worker, WorkerConfig, WorkerError,
     connection::request,
     containerd_config::SOCKET,
+    parts::{Part, parts},
     process::{self, read_small},
     sweep::SNAPSHOTTER,
 };
@@ -26,17 +25,6 @@ pub struct WorkerProcess {
     pub pid: u32,
     /// Its name, at most 15 bytes, as the kernel keeps it.
     pub name: String,
-}
-
-/// One part that the worker is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// The program.
-    pub name: &'static str,
-    /// Where it was found; `None` when it is not installed.
-    pub path: Option<PathBuf>,
-    /// The first line of what it says about its version.
-    pub version: Option<String>,
 }
 
 /// The worker as it is now.
@@ -128,31 +116,6 @@ fn processes(worker: &Worker) -> Vec<WorkerProcess> {
     pids.into_iter().filter_map(named).collect()
 }
 
-/// The programs that the worker is made of. Each is asked for its version, so this takes tens of
-/// milliseconds.
-#[must_use]
-pub fn parts(config: &WorkerConfig) -> Vec<Part> {
-    ["containerd", "runc", "rootlesskit"].map(|name| part(config, name)).to_vec()
-}
-
-fn part(config: &WorkerConfig, name: &'static str) -> Part {
-    let path = config.find_program(name);
-    let version = path.as_deref().and_then(|path| first_line(path, "--version"));
-    Part { name, path, version }
-}
-
-/// The first line that a program prints, at most 4 KiB of it.
-fn first_line(program: &Path, argument: &str) -> Option<String> {
-    let mut command = Command::new(program);
-    command.arg(argument).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = command.spawn().ok()?;
-    let mut text = Vec::new();
-    let read = child.stdout.take()?.take(4096).read_to_end(&mut text);
-    let _ = child.wait();
-    read.ok()?;
-    String::from_utf8_lossy(&text).lines().next().map(|line| line.trim().to_owned())
-}
-
 /// Blocks in use under `root`, a file with several names counted once, symlinks not followed.
 fn disk_use(root: &Path) -> u64 {
     let mut seen = HashSet::new();
@@ -190,11 +153,5 @@ mod tests {
         fs::hard_link(root.path().join("a"), root.path().join("b")).unwrap();
         assert_eq!(disk_use(root.path()), once);
         assert_eq!(disk_use(&root.path().join("none")), 0);
-    }
-
-    #[test]
-    fn a_version_is_one_line() {
-        assert!(first_line(Path::new("/bin/ls"), "--version").unwrap().starts_with("ls "));
-        assert_eq!(first_line(Path::new("/nowhere"), "--version"), None);
     }
 }

@@ -12,7 +12,7 @@ mod from_argument;
 mod legacy;
 mod platform;
 mod result;
-mod secret_name;
+pub(super) mod secret_name;
 mod secret_value;
 mod stage_name;
 mod variable;

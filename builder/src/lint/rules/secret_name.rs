@@ -25,7 +25,7 @@ const SECRET: [&str; 10] = [
 ];
 
 /// Does the name speak of a secret, and not of something public?
-fn speaks_of_a_secret(name: &str) -> bool {
+pub(crate) fn speaks_of_a_secret(name: &str) -> bool {
     let lower = name.to_lowercase();
     let mut parts = lower.split('_');
     parts.clone().any(|part| SECRET.contains(&part)) && !parts.any(|part| part == "public")

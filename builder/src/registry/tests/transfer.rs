@@ -1,7 +1,7 @@
 //! Blobs: streamed, resumed, verified.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +13,10 @@ use super::{
     rogue::{Rogue, answer},
     *,
 };
-use crate::registry::progress::{TransferProgress, Unwatched};
+use crate::{
+    content::growing_blob::Growing,
+    registry::progress::{TransferProgress, Unwatched},
+};
 
 #[derive(Default)]
 struct Counts {
@@ -270,4 +273,30 @@ async fn many_blobs_arrive_in_parallel_and_progress_is_counted() {
     client().pull_blobs(&reference, &descriptors, &store, &*counts).await.unwrap();
     assert!(descriptors.iter().all(|blob| store.has(&blob.digest)));
     assert_eq!(counts.all(), [9, 450_000, 9]);
+}
+
+#[tokio::test]
+async fn who_reads_along_sees_the_end_only_of_what_came_in_one_go_and_is_right() {
+    let bytes = noise(7, 10_000);
+    let resuming = cutting(bytes.clone(), 4000);
+    let damaged = Rogue::start({
+        let wrong = noise(8, 10_000);
+        move |_, stream| answer(stream, "200 OK", "", &wrong)
+    });
+    for (rogue, right) in [(&resuming, true), (&damaged, false)] {
+        let (_home, store) = store();
+        let (growing, mut reading) = Growing::pair();
+        let fate = reading.fate();
+        let along = std::thread::spawn(move || {
+            let mut read = Vec::new();
+            reading.read_to_end(&mut read).map(|_| read)
+        });
+        let (reference, blob) = (image(&rogue.host, "app"), layer(&bytes));
+        let pulled =
+            client().pull_blob_along(&reference, &blob, &store, &Unwatched, Some(growing)).await;
+        assert_eq!(pulled.is_ok(), right);
+        let read = along.join().unwrap();
+        assert_eq!(read.ok(), right.then(|| bytes.clone()));
+        assert_eq!(fate.is_abandoned(), !right);
+    }
 }

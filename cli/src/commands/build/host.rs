@@ -8,6 +8,7 @@ use std::{
 
 use touchmark_builder::{
     content::{
+        hold::Hold,
         index::{Index, Table},
         records::Records,
         store::ContentStore,
@@ -17,14 +18,18 @@ use touchmark_builder::{
     executor::Executor,
     oci::digest::Digest,
     snapshot::Snapshots,
-    solver::{chain::Chains, event::Observer, host::Host},
-    worker::{Connection, ProcessIdentity, Worker, sweep::sweep},
+    solver::{
+        chain::Chains,
+        event::Observer,
+        host::{Host, Sweep},
+    },
+    worker::{Connection, ProcessIdentity, Worker},
 };
 
 use super::{context::fetcher, plan::Plan};
 use crate::{config::Config, error::CliError, registries, workspace::Workspace};
 
-/// Connects to the worker, sweeps what killed builds left, and opens the stores.
+/// Connects to the worker, begins to sweep what killed builds left, and opens the stores.
 pub(super) async fn open(
     plan: &Plan,
     jobs: Option<usize>,
@@ -36,19 +41,22 @@ pub(super) async fn open(
     let data = &config.data_dir;
     let fault = |error: &dyn std::fmt::Display| CliError::environment(error.to_string());
     let connection = Connection::open(worker.socket()).await.map_err(|error| fault(&error))?;
-    sweep(&connection).await.map_err(|error| fault(&error))?;
+    let sweep = Sweep::begin(connection.clone());
     let builder = ProcessIdentity::current().map_err(|error| fault(&error))?;
     let executor = Executor::new(worker.clone(), connection.clone(), builder.clone());
     let snapshots = Snapshots::open(connection, builder).await;
-    let snapshots = Arc::new(snapshots.map_err(|error| fault(&error))?);
+    let index = Arc::new(Index::open(&data.join("index")));
+    let cache = Records::new(index.clone(), Table::Results);
+    let hold = Arc::new(Hold::open(&data.join("in-use")).map_err(|error| fault(&error))?);
+    let snapshots = snapshots.map_err(|error| fault(&error))?;
+    let snapshots = Arc::new(snapshots.holding(hold.clone(), cache.of(Table::Stacks)));
     let content = ContentStore::open(data.join("content")).map_err(|error| fault(&error))?;
-    let content = Arc::new(content);
+    let content = Arc::new(content.holding(hold));
     let registry = Arc::new(registries::client(&plan.policy.registries, config)?);
     let scratch = data.join("scratch");
     make(&scratch)?;
-    let index = Arc::new(Index::open(&data.join("index")));
     let chains = Chains::new(
-        index.clone(),
+        index,
         &scratch,
         content.clone(),
         snapshots,
@@ -64,7 +72,7 @@ pub(super) async fn open(
     Ok(Host {
         registry,
         chains: Arc::new(chains),
-        cache: Records::new(index, Table::Results),
+        cache,
         emulation: Arc::new(Emulation::new(&scratch, config.search_path.clone())),
         fetcher: Arc::new(fetcher(&plan.policy.network, content.clone(), workspace, config)),
         content,
@@ -73,6 +81,7 @@ pub(super) async fn open(
         stat_cache: stat_cache(&data.join("stat-cache"), plan.context.dir())?,
         cache_mounts: data.join("cache-mounts"),
         jobs: jobs.unwrap_or(cores),
+        sweep,
     })
 }
 

@@ -1,9 +1,16 @@
 //! `--metadata-file`: the result for programs, under the keys that docker gives it (docs/metadata.md).
 
-use serde_json::{Map, Value};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+use time::{OffsetDateTime, macros::format_description};
 use touchmark_builder::{
     export::{outputs::Outputs, product::Product},
     oci::digest::Digest,
+    trace::{
+        span::{Outcome, Span, Trace},
+        step_times::{StepTime, step_times},
+    },
 };
 
 use crate::{config, error::CliError};
@@ -16,8 +23,12 @@ enum Detail {
     Max,
 }
 
-/// The document about `product`; without an image there is nothing to say.
-pub(super) fn document(product: Option<&Product>, outputs: &Outputs) -> Result<String, CliError> {
+/// The document about `product` and the build; without an image there is only the latter.
+pub(super) fn document(
+    product: Option<&Product>,
+    outputs: &Outputs,
+    trace: Option<&Trace>,
+) -> Result<String, CliError> {
     let fault = |error: serde_json::Error| CliError::failed(error.to_string());
     let detail = detail()?;
     let mut document = Map::new();
@@ -53,6 +64,12 @@ pub(super) fn document(product: Option<&Product>, outputs: &Outputs) -> Result<S
             put("image.name", names.join(",").into());
         }
     }
+    if let Some(trace) = trace {
+        put("touchmark.build.steps", step_times(trace).iter().map(step).collect());
+        put("touchmark.build.started", moment(trace.began).into());
+        let whole = trace.spans.first().map(Span::duration).unwrap_or_default();
+        put("touchmark.build.duration", milliseconds(whole).into());
+    }
     serde_json::to_string_pretty(&document).map_err(fault)
 }
 
@@ -77,6 +94,30 @@ fn detail() -> Result<Detail, CliError> {
     })
 }
 
+/// A step's times.
+fn step(step: &StepTime) -> Value {
+    json!({
+        "name": step.name,
+        "stage": step.stage,
+        "line": step.line,
+        "started": moment(step.started),
+        "duration": milliseconds(step.duration),
+        "waited": milliseconds(step.waited),
+        "cached": step.outcome == Outcome::Cached,
+    })
+}
+
+/// RFC 3339 in UTC, with microseconds.
+fn moment(time: SystemTime) -> String {
+    let form =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+    OffsetDateTime::from(time).format(form).unwrap_or_default()
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// What was asked for and who built it, without everything that went in.
 fn shortened(mut provenance: Value) -> Value {
     if let Some(definition) = provenance["buildDefinition"].as_object_mut() {
@@ -90,9 +131,14 @@ fn shortened(mut provenance: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    #[test]
+    fn times_are_exact_to_the_microsecond() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_042);
+        assert_eq!(moment(time), "2023-11-14T22:13:20.000042Z");
+        assert_eq!(milliseconds(Duration::from_nanos(1_234_567)), 1.235);
+    }
 
     #[test]
     fn the_short_form_keeps_what_was_asked_for() {

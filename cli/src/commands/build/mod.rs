@@ -15,6 +15,7 @@ mod secrets;
 mod settings;
 mod signing;
 mod ssh;
+mod tracing;
 
 use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
@@ -36,6 +37,7 @@ use self::{
     context::{Asked, Gathered},
     plan::Plan,
     signing::Signing,
+    tracing::Tracing,
 };
 use crate::{
     config::{self, Config},
@@ -95,6 +97,11 @@ fn build_image(
     if let Some(question) = question {
         return call::answer(args, &asked, gathered, question, &config, printer);
     }
+    // A worker that runs can be entered at once: what is to be found wrong is found inside. Without one, that
+    // is done first, so that none is started for a build that cannot be.
+    if early.is_none() {
+        inside::enter_running(&worker_config)?;
+    }
     let plan = Plan::new(args, &asked, gathered, secrets, &config)?;
     let signing = Signing::choose(args, &plan)?;
     let base_trust = base_trust(&plan)?;
@@ -106,7 +113,7 @@ fn build_image(
         Some(workspace) => workspace,
         None => Workspace::open(&config.data_dir)?,
     };
-    let signer = signing.load(printer)?;
+    let key = signing.load(&config.data_dir, printer)?;
     report::forget(args)?;
     runtime::block_on(async {
         let cancel = CancellationToken::new();
@@ -115,27 +122,31 @@ fn build_image(
         let versions = tokio::task::spawn_blocking(move || report::versions(&asked));
         let (name, source) = (plan.dockerfile_name.clone(), plan.source.clone());
         let display = Display::open(style, surroundings, DockerfileText { name, source });
-        let observer = display.observer();
+        let tracing = Tracing::begin(args, printer);
+        let observer = key.watch(tracing.beside(display.observer()), &cancel);
         let jobs = args.steps.jobs;
         let host = host::open(&plan, jobs, &config, &workspace, &worker, &observer).await?;
         let host = Arc::new(host);
-        let mut request = request(args, &plan, signer, base_trust);
+        let mut request = request(args, &plan, key.signer.clone(), base_trust);
         request.versions = versions.await.unwrap_or_default();
         let built = build(&request, &host, &observer, &cancel).await;
-        let closed = host.chains.close().await;
+        // What was not swept now is swept by the next build.
+        let (closed, _) = tokio::join!(host.chains.close(), host.sweep.done());
         let image = built.as_ref().ok().map(|built| built_image::of(built, &plan));
         display.close(image.as_ref(), printer);
         let index = host.cache.index();
         index.flush();
         index.warning().iter().for_each(|warning| printer.warning(warning));
+        let interrupted = cancel.is_cancelled() && interrupt::was_interrupted();
+        let trace = tracing.end(built.is_ok(), interrupted, args, printer).await;
         match built {
-            Err(_) if cancel.is_cancelled() && interrupt::was_interrupted() => {
-                Err(CliError::interrupted())
-            }
-            Err(error) => Err(failure::explain(&error, &plan.dockerfile_name, &plan.source)),
+            Err(_) if interrupted => Err(CliError::interrupted()),
+            Err(error) => Err(key
+                .failure()
+                .unwrap_or_else(|| failure::explain(&error, &plan.dockerfile_name, &plan.source))),
             Ok(built) => {
                 closed.map_err(|error| CliError::environment(error.to_string()))?;
-                report::write(args, &plan, &built, printer)?;
+                report::write(args, &plan, &built, trace?.as_ref(), printer)?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -187,6 +198,7 @@ fn request(
             allow: plan.allow,
             fresh: FreshStages(args.steps.no_cache_filter.clone().into()),
             contexts: plan.named.files.clone(),
+            project: plan.project.clone(),
         },
         harden: harden_options(&plan.policy.harden, plan.epoch),
         parameters: plan.parameters.clone(),

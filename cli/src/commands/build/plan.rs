@@ -50,6 +50,8 @@ pub(super) struct Plan {
     pub(super) settings: StepSettings,
     pub(super) allow: Entitlements,
     pub(super) parameters: Parameters,
+    /// What tells this Dockerfile from others.
+    pub(super) project: String,
 }
 
 impl Plan {
@@ -93,7 +95,14 @@ impl Plan {
             without_values: args.evidence.provenance() == Some(Detail::Min),
             ..Parameters::default()
         };
+        // Where something was fetched to differs from build to build; where it is from does not.
+        let place = match asked.is_remote() {
+            true => args.context.as_path(),
+            false => context.dir(),
+        };
+        let project = format!("{}\n{name}", place.display());
         Ok(Self {
+            project,
             secrets,
             named,
             fetched,

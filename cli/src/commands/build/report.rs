@@ -11,7 +11,8 @@ use touchmark_builder::{
         release::Release,
     },
     oci::digest::Digest,
-    worker::{WorkerConfig, status::parts},
+    trace::span::Trace,
+    worker::{WorkerConfig, parts::parts},
 };
 
 use super::{arguments::BuildArgs, metadata, plan::Plan};
@@ -22,6 +23,7 @@ pub(super) fn write(
     args: &BuildArgs,
     plan: &Plan,
     built: &Build,
+    trace: Option<&Trace>,
     printer: &Printer,
 ) -> Result<(), CliError> {
     let product = last(built, &plan.outputs);
@@ -30,7 +32,7 @@ pub(super) fn write(
         save(path, id.to_string().as_bytes())?;
     }
     if let Some(path) = &args.result.metadata_file {
-        save(path, metadata::document(product, &plan.outputs)?.as_bytes())?;
+        save(path, metadata::document(product, &plan.outputs, trace)?.as_bytes())?;
     }
     if args.progress.quiet {
         // Standard output belongs to the archive that was written there.
@@ -157,7 +159,7 @@ fn hardening(platform: &str, report: &HardeningReport) -> String {
 }
 
 /// Written beside and renamed: a reader sees the old file or the new one.
-fn save(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+pub(super) fn save(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let fault = |error: std::io::Error| {
         CliError::failed(format!("{} cannot be written: {error}", path.display()))
     };

@@ -1,11 +1,21 @@
 //! Which key signs, if any.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
+use tokio_util::sync::CancellationToken;
 use touchmark_attest::sign::Signer;
+use touchmark_builder::solver::event::Observer;
 
 use super::{arguments::BuildArgs, plan::Plan};
-use crate::{error::CliError, signing_key, ui::printer::Printer};
+use crate::{
+    error::CliError,
+    signing_key::{self, BuildKey},
+    sleeping_key::{PublicKeys, SleepingKey, Waker},
+    ui::printer::Printer,
+};
 
 /// What was decided about signing.
 #[derive(Debug)]
@@ -48,10 +58,43 @@ impl Signing {
     }
 
     /// Reads the key, which may ask for its password.
-    pub(super) fn load(&self, printer: &Printer) -> Result<Option<Arc<dyn Signer>>, CliError> {
-        match self {
-            Self::Not => Ok(None),
-            Self::Key(path) => Ok(Some(Arc::new(signing_key::load(path, printer)?))),
+    pub(super) fn load(&self, data: &Path, printer: &Printer) -> Result<Loaded, CliError> {
+        let Self::Key(path) = self else { return Ok(Loaded::default()) };
+        Ok(match signing_key::load_for_build(path, &PublicKeys::new(data), printer)? {
+            BuildKey::Awake(key) => Loaded { signer: Some(Arc::new(key)), asleep: None },
+            BuildKey::Asleep(key) => {
+                let key = Arc::new(key);
+                Loaded { signer: Some(key.clone()), asleep: Some((path.clone(), key)) }
+            }
+        })
+    }
+}
+
+/// Who signs.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// Nothing is attached without one.
+    pub(super) signer: Option<Arc<dyn Signer>>,
+    /// The same, with its file, where it was not opened yet.
+    asleep: Option<(PathBuf, Arc<SleepingKey>)>,
+}
+
+impl Loaded {
+    /// An observer that opens the key once a step runs, where that is still to be done.
+    pub(super) fn watch(
+        &self,
+        observer: Arc<dyn Observer>,
+        cancel: &CancellationToken,
+    ) -> Arc<dyn Observer> {
+        match &self.asleep {
+            Some((_, key)) => Arc::new(Waker::new(observer, key.clone(), cancel.clone())),
+            None => observer,
         }
+    }
+
+    /// Why the key could not be opened, if that was tried.
+    pub(super) fn failure(&self) -> Option<CliError> {
+        let (path, key) = self.asleep.as_ref()?;
+        Some(signing_key::unusable(path, key.failure()?))
     }
 }

@@ -7,6 +7,7 @@ use touchmark_builder::{
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
     solver::{
         event::Event,
+        reason::{Change, Input, Reason},
         transfer::{Direction, Motion, Transfer},
     },
 };
@@ -51,6 +52,12 @@ pub(super) fn refusal() -> Refusal {
         kind: RefusalKind::UnknownName,
         remedy: "allow it in touchmark.toml".into(),
     }
+}
+
+pub(super) fn change() -> Reason {
+    let value = |text: &str| Some(text.to_owned());
+    let (input, name) = (Input::Argument, "VERSION".to_owned());
+    Reason::Changed(Change { input, name, from: value("1.2"), to: value("1.3") })
 }
 
 pub(super) fn built() -> BuiltImage {

@@ -185,6 +185,7 @@ impl Ledger {
             Event::Ended(phase, _) | Event::Broke(phase, _) => self.end_phase(phase),
             Event::Transfer(transfer) => self.transfer(transfer, now),
             Event::Base(..)
+            | Event::Missed(..)
             | Event::Output(..)
             | Event::Refused(..)
             | Event::Activity(_)

@@ -14,6 +14,7 @@ use touchmark_builder::{
     solver::{
         event::{Event, Observer, Wait},
         phase::PhaseKind,
+        reason::Reason,
         transfer::{Direction, Motion, Transfer},
     },
 };
@@ -75,6 +76,7 @@ impl Plain {
         let step = |origin: &Origin, what: &str| Some(format!("{} {what}", step_name(origin)));
         match *event {
             Event::Started(origin) => step(origin, &harmless(&origin.text)),
+            Event::Missed(origin, reasons) => missed(origin, reasons),
             Event::Cached(origin) => step(origin, &format!("CACHED {}", harmless(&origin.text))),
             Event::Waiting(origin, Wait::CacheMount(id)) => {
                 let held = "which another step or build holds";
@@ -151,6 +153,15 @@ fn append(name: &str, line: LogLine<'_>, colors: Colors, out: &mut Vec<u8>) {
     out.push(if line.continued { b'+' } else { b' ' });
     log_text::append(line.bytes, colors, out);
     out.push(b'\n');
+}
+
+/// Why a step runs. In the first build of all, every step would say the same.
+fn missed(origin: &Origin, reasons: &[Reason]) -> Option<String> {
+    let name = step_name(origin);
+    let told = reasons.iter().filter(|reason| !matches!(reason, Reason::First | Reason::NotRead));
+    let lines = told.map(|reason| format!("{name} runs because {}", harmless(&reason.to_string())));
+    let lines: Vec<_> = lines.collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Work that leaves this program is told when it begins.

@@ -41,6 +41,8 @@ fn every_event_has_its_line_and_lines_of_steps_stay_whole() {
     plain.event(Event::Planned(&[&make, &test, &copy]));
     plain.event(Event::Checking(&make));
     plain.event(Event::Started(&make));
+    plain.event(Event::Missed(&make, &[fixture::change(), Reason::LayerGone]));
+    plain.event(Event::Missed(&test, &[Reason::First]));
     plain.event(Event::Started(&test));
     plain.event(Event::Output(&make, Stream::Stdout, b"half "));
     plain.event(Event::Output(&test, Stream::Stderr, b"\x1b[31mred\x1b[0m\r\n1%\r2%\xff\n"));
@@ -58,6 +60,8 @@ fn every_event_has_its_line_and_lines_of_steps_stay_whole() {
     assert_eq!(
         sheet.text(),
         "[build 3/4] RUN make\n\
+         [build 3/4] runs because the build argument VERSION changed: 1.2 -> 1.3\n\
+         [build 3/4] runs because its layer is gone\n\
          [test 2/4] RUN make test\n\
          [test 2/4] red\n[test 2/4] 1%\n[test 2/4] 2%\\xff\n\
          [build 3/4] error\n\

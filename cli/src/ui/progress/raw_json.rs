@@ -16,6 +16,7 @@ use touchmark_builder::{
     solver::{
         event::{Event, Observer, Wait},
         phase::Phase,
+        reason::{Change, Reason},
         transfer::{Direction, Motion, Transfer},
     },
 };
@@ -119,6 +120,11 @@ impl RawJson {
             Event::Resumed(origin) => ("resumed", origin, json!({})),
             Event::Checking(origin) => ("checking", origin, json!({})),
             Event::Started(origin) => ("started", origin, json!({"text": origin.text})),
+            Event::Missed(origin, reasons) => (
+                "missed",
+                origin,
+                json!({"reasons": reasons.iter().map(reason).collect::<Vec<_>>()}),
+            ),
             Event::Cached(origin) => ("cached", origin, json!({"text": origin.text})),
             Event::Fetched(origin, fetched) => {
                 ("network", origin, json!({"requests": fetched.requests, "bytes": fetched.bytes}))
@@ -241,6 +247,21 @@ impl RawJson {
         self.of_step(state, event);
         self.beside(state, event);
     }
+}
+
+/// Why a step runs: the same in words as in `plain`, and of a change what it is.
+fn reason(reason: &Reason) -> Value {
+    let mut fields = json!({"reason": reason.as_str(), "text": reason.to_string()});
+    if let Reason::Changed(Change { input, name, from, to }) = reason {
+        fields["input"] = input.as_str().into();
+        fields["name"] = name.clone().into();
+        for (key, value) in [("from", from), ("to", to)] {
+            if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
+                fields[key] = value.clone().into();
+            }
+        }
+    }
+    fields
 }
 
 impl Observer for RawJson {

@@ -70,6 +70,7 @@ fn number(event: &Event<'_>) -> usize {
         Event::Activity(_) => 17,
         Event::Doubt(_) => 18,
         Event::Warning(_) => 19,
+        Event::Missed(..) => 20,
     }
 }
 
@@ -93,6 +94,7 @@ fn emitted() -> Vec<Value> {
     let ms = Duration::from_millis;
     let pull = |motion| fixture::transfer(Direction::Pull, &image, &blob, motion);
     let plan = [&make, &copy];
+    let reasons = [fixture::change()];
     let events = [
         (Event::Planned(&plan), 0),
         (Event::Base(&from, &base, &digest), 0),
@@ -100,6 +102,7 @@ fn emitted() -> Vec<Value> {
         (Event::Resumed(&make), 0),
         (Event::Checking(&make), 0),
         (Event::Started(&make), 0),
+        (Event::Missed(&make, &reasons), 0),
         (Event::Output(&make, Stream::Stdout, b"gcc -c main.c\n"), 0),
         (Event::Output(&make, Stream::Stderr, b"\xff\xfe\n"), 0),
         (Event::Fetched(&make, Fetched { requests: 3, bytes: 120_400 }), 0),
@@ -121,7 +124,7 @@ fn emitted() -> Vec<Value> {
         (Event::Warning("the build argument 'X' is not used: no ARG of what is built takes it"), 0),
     ];
     let told: BTreeSet<usize> = events.iter().map(|(event, _)| number(event)).collect();
-    assert!(told.into_iter().eq(0..20), "an event is missing here");
+    assert!(told.into_iter().eq(0..21), "an event is missing here");
     for (event, after) in &events {
         raw.tell(event, now + ms(*after));
     }

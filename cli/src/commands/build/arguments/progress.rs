@@ -1,5 +1,7 @@
 //! What is shown meanwhile.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 
 use crate::{
@@ -17,6 +19,9 @@ pub(crate) struct ProgressArgs {
     /// Print only the image's digest
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    /// Write a trace of the build to this file, for chrome://tracing and Perfetto, see docs/trace.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
 }
 
 /// Styles of progress.
