@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) search_path: Vec<PathBuf>,
     /// Docker's `config.json`.
     pub(crate) docker_config: PathBuf,
+    /// The user's own settings, which may be missing: `$XDG_CONFIG_HOME/touchmark/config.toml`.
+    pub(crate) user_file: PathBuf,
 }
 
 impl Config {
@@ -39,7 +41,10 @@ impl Config {
             .unwrap_or_else(|| home.join(".local/share"))
             .join("touchmark");
         let docker_config = directory("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker"));
+        let settings =
+            directory("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("touchmark");
         Ok(Self {
+            user_file: settings.join("config.toml"),
             docker_config: docker_config.join("config.json"),
             search_path: search_path(&variable("PATH").unwrap_or_default()),
             xdg_runtime_dir: directory("XDG_RUNTIME_DIR").filter(|dir| dir.is_dir()),

@@ -4,6 +4,7 @@
 //! the environment, `invocation` how the program was called, `signing_key` of key files (`sleeping_key`: opened late), `ui/` the one door to standard output and standard error, `error` the table from
 //! errors to exit codes.
 
+mod amount;
 mod args;
 mod commands;
 mod config;
@@ -21,6 +22,7 @@ mod sleeping_key;
 mod statement;
 mod telemetry;
 mod ui;
+mod user_file;
 mod verdict_json;
 mod workspace;
 

@@ -34,6 +34,7 @@ mod provenance;
 mod remote_add;
 mod reproducible;
 mod scene;
+mod space;
 mod ssh;
 mod step_flags;
 mod tampering;

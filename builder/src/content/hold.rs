@@ -77,6 +77,13 @@ impl Hold {
         true
     }
 
+    /// Holds nothing any more: what the command made is as anybody's.
+    pub fn release(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where that fails, it is held until the command ends.
+        let _ = locked(&state.own, FlockOperation::Unlock);
+    }
+
     /// Notes that this command took up space.
     pub fn wrote(&self) {
         self.wrote.store(true, Ordering::Relaxed);
@@ -202,6 +209,8 @@ mod tests {
         let now = held(dir.path());
         assert!(now.has(&a, 0) && !now.has(&b, 0));
         assert!(now.has(&b, seconds(SystemTime::now())), "what is new may be anyone's");
+        hold.release();
+        assert!(held(dir.path()).since.is_none());
         drop(hold);
         let now = held(dir.path());
         assert!(!now.has(&a, 0) && now.since.is_none());

@@ -67,6 +67,18 @@ impl CacheStore {
     /// # Errors
     /// When the directory cannot be read. A cache that vanishes meanwhile is left out.
     pub fn list(&self) -> Result<Vec<CacheMount>, SolveError> {
+        self.list_knowing(|_| None)
+    }
+
+    /// As [`CacheStore::list`]; `known` may tell the size of a cache that it knows by its stem and the time
+    /// of its last use.
+    ///
+    /// # Errors
+    /// As [`CacheStore::list`].
+    pub fn list_knowing(
+        &self,
+        known: impl Fn(&CacheMount) -> Option<u64>,
+    ) -> Result<Vec<CacheMount>, SolveError> {
         let mut list = Vec::new();
         let entries = match fs::read_dir(&self.root) {
             Ok(entries) => entries,
@@ -82,9 +94,11 @@ impl CacheStore {
             let path = path.with_extension("");
             let used = fs::metadata(path.with_extension("lock")).and_then(|lock| lock.modified());
             let (used, busy) = (used.ok(), copies(&path).any(|copy| is_locked(&copy)));
-            let bytes = copies(&path).map(|copy| disk_use(&copy)).sum();
             let stem = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            list.push(CacheMount { name, bytes, used, stem, busy });
+            let mut cache = CacheMount { name, bytes: 0, used, stem, busy };
+            let measure = || copies(&path).map(|copy| disk_use(&copy)).sum();
+            cache.bytes = known(&cache).unwrap_or_else(measure);
+            list.push(cache);
         }
         list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(list)

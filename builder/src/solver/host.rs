@@ -9,7 +9,7 @@ use futures::{
 
 use super::chain::Chains;
 use crate::{
-    content::{records::Records, store::ContentStore},
+    content::{hold::Hold, records::Records, store::ContentStore},
     egress::Egress,
     emulation::Emulation,
     executor::Executor,
@@ -29,6 +29,8 @@ pub struct Host {
     pub chains: Arc<Chains>,
     /// Results of earlier steps and other things that are dear to make, by key.
     pub cache: Records,
+    /// What this build holds, so that nobody frees it.
+    pub hold: Arc<Hold>,
     /// Programs for other processors.
     pub emulation: Arc<Emulation>,
     /// Fetches what ADD and named contexts name.

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-pub use self::{cap::may_exceed, removal::Removed};
+pub use self::{cap::exceeded, removal::Removed};
 use crate::{
     content::{error::ContentError, index::Index, store::ContentStore},
     snapshot::{SnapshotError, Snapshots},

@@ -24,7 +24,10 @@ use crate::{
     },
     oci::{descriptor::Descriptor, digest::Digest},
     snapshot::{SnapshotInfo, SnapshotKind, chain_of},
-    solver::{cache_store::CacheStore, stack::Stack},
+    solver::{
+        cache_store::{CacheMount, CacheStore},
+        stack::Stack,
+    },
 };
 
 /// Questions to the worker that are under way at the same time.
@@ -77,9 +80,14 @@ impl Space {
             .filter_map(|item| Some(stacks.get(&chain_of(item.snapshot()?)?)?.0.layer))
             .collect();
         items.extend(self.blobs(&stacks, &ready, &held)?);
-        for mount in CacheStore::new(self.mounts()).list()? {
+        for mount in self.cache_mounts()? {
             let used = mount.used.map(seconds).unwrap_or_default();
-            let (id, about, place) = (short(&mount.stem), mount.name.id, Place::Mount(mount.stem));
+            let name = mount.name;
+            let about = match (name.uid, name.gid) {
+                (0, 0) => name.id,
+                (uid, gid) => format!("{}, owner {uid}:{gid}", name.id),
+            };
+            let (id, place) = (short(&mount.stem), Place::Mount(mount.stem));
             let item = Item { id, about, in_use: mount.busy, place, ..item(Kind::Mount, used) };
             items.push(Item { bytes: mount.bytes, ..item });
         }
@@ -149,6 +157,23 @@ impl Space {
             let _ = sizes.put(&key, &bytes);
         }
         (info, bytes)
+    }
+
+    /// A cache is measured again when it was used since. While it is in use nobody knows its size.
+    fn cache_mounts(&self) -> Result<Vec<CacheMount>, SpaceError> {
+        let sizes = Records::new(self.index.clone(), Table::Sizes);
+        let key = |mount: &CacheMount| Digest::of(mount.stem.as_bytes());
+        let list = CacheStore::new(self.mounts()).list_knowing(|mount| {
+            let known: Option<(Option<SystemTime>, u64)> = sizes.get(&key(mount));
+            known.filter(|(used, _)| !mount.busy && *used == mount.used).map(|(_, bytes)| bytes)
+        })?;
+        for mount in list.iter().filter(|mount| !mount.busy) {
+            let measured = (mount.used, mount.bytes);
+            if sizes.get::<(Option<SystemTime>, u64)>(&key(mount)) != Some(measured) {
+                let _ = sizes.put(&key(mount), &measured);
+            }
+        }
+        Ok(list)
     }
 
     fn blobs(

@@ -51,7 +51,7 @@ pub(super) async fn open(
     let snapshots = snapshots.map_err(|error| fault(&error))?;
     let snapshots = Arc::new(snapshots.holding(hold.clone(), cache.of(Table::Stacks)));
     let content = ContentStore::open(data.join("content")).map_err(|error| fault(&error))?;
-    let content = Arc::new(content.holding(hold));
+    let content = Arc::new(content.holding(hold.clone()));
     let registry = Arc::new(registries::client(&plan.policy.registries, config)?);
     let scratch = data.join("scratch");
     make(&scratch)?;
@@ -76,6 +76,7 @@ pub(super) async fn open(
         emulation: Arc::new(Emulation::new(&scratch, config.search_path.clone())),
         fetcher: Arc::new(fetcher(&plan.policy.network, content.clone(), workspace, config)),
         content,
+        hold,
         executor: Arc::new(executor),
         egress: Arc::new(Egress::new(Arc::new(plan.policy.network.clone()), None)),
         stat_cache: stat_cache(&data.join("stat-cache"), plan.context.dir())?,

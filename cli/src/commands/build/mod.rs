@@ -11,6 +11,7 @@ mod metadata;
 mod outputs;
 mod plan;
 mod report;
+mod room;
 mod secrets;
 mod settings;
 mod signing;
@@ -36,6 +37,7 @@ use self::{
     arguments::{BuildArgs, evidence::Detail},
     context::{Asked, Gathered},
     plan::Plan,
+    room::Room,
     signing::Signing,
     tracing::Tracing,
 };
@@ -74,6 +76,7 @@ fn build_image(
     printer: &Printer,
 ) -> Result<ExitCode, CliError> {
     let config = Config::from_environment()?;
+    let room = Room::new(&config, printer)?;
     if !config::entered() {
         args.legacy.warnings().iter().for_each(|warning| printer.warning(warning));
     }
@@ -89,11 +92,10 @@ fn build_image(
         true => Some(inside::join(&worker_config)?),
         false => None,
     };
-    let gathered = match early {
+    let (workspace, gathered) = match early {
         Some(_) => fetched(args, &asked, &secrets, &config, printer)?,
         None => (None, Gathered::default()),
     };
-    let (workspace, gathered) = gathered;
     if let Some(question) = question {
         return call::answer(args, &asked, gathered, question, &config, printer);
     }
@@ -109,10 +111,7 @@ fn build_image(
         Some(worker) => worker,
         None => inside::join(&worker_config)?,
     };
-    let workspace = match workspace {
-        Some(workspace) => workspace,
-        None => Workspace::open(&config.data_dir)?,
-    };
+    let workspace = workspace.map_or_else(|| Workspace::open(&config.data_dir), Ok)?;
     let key = signing.load(&config.data_dir, printer)?;
     report::forget(args)?;
     runtime::block_on(async {
@@ -124,9 +123,10 @@ fn build_image(
         let display = Display::open(style, surroundings, DockerfileText { name, source });
         let tracing = Tracing::begin(args, printer);
         let observer = key.watch(tracing.beside(display.observer()), &cancel);
-        let jobs = args.steps.jobs;
-        let host = host::open(&plan, jobs, &config, &workspace, &worker, &observer).await?;
+        let host =
+            host::open(&plan, args.steps.jobs, &config, &workspace, &worker, &observer).await?;
         let host = Arc::new(host);
+        room.before(&host, &worker).await;
         let mut request = request(args, &plan, key.signer.clone(), base_trust);
         request.versions = versions.await.unwrap_or_default();
         let built = build(&request, &host, &observer, &cancel).await;
@@ -134,22 +134,19 @@ fn build_image(
         let (closed, _) = tokio::join!(host.chains.close(), host.sweep.done());
         let image = built.as_ref().ok().map(|built| built_image::of(built, &plan));
         display.close(image.as_ref(), printer);
-        let index = host.cache.index();
-        index.flush();
-        index.warning().iter().for_each(|warning| printer.warning(warning));
         let interrupted = cancel.is_cancelled() && interrupt::was_interrupted();
         let trace = tracing.end(built.is_ok(), interrupted, args, printer).await;
-        match built {
+        let told = match built {
             Err(_) if interrupted => Err(CliError::interrupted()),
             Err(error) => Err(key
                 .failure()
                 .unwrap_or_else(|| failure::explain(&error, &plan.dockerfile_name, &plan.source))),
-            Ok(built) => {
-                closed.map_err(|error| CliError::environment(error.to_string()))?;
-                report::write(args, &plan, &built, trace?.as_ref(), printer)?;
-                Ok(ExitCode::SUCCESS)
-            }
-        }
+            Ok(built) => closed
+                .map_err(|error| CliError::environment(error.to_string()))
+                .and_then(|()| report::write(args, &plan, &built, trace?.as_ref(), printer)),
+        };
+        room.after(&host, &worker).await;
+        told.map(|()| ExitCode::SUCCESS)
     })?
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use touchmark_builder::{
-    content::store::ContentStore,
+    content::{hold::Hold, store::ContentStore},
     egress::StepOrigin,
     fetch::{
         FetchError, Fetcher, Gate,
@@ -77,6 +77,9 @@ pub(in super::super) async fn gather(
     }
     let content = ContentStore::open(config.data_dir.join("content"));
     let content = content.map_err(|error| CliError::environment(error.to_string()))?;
+    let hold = Hold::open(&config.data_dir.join("in-use"));
+    let hold = hold.map_err(|error| CliError::environment(error.to_string()))?;
+    let content = content.holding(Arc::new(hold));
     let fetcher = fetcher(&NetworkPolicy::default(), Arc::new(content), workspace, config);
     let credentials = Credentials::new(secrets.clone());
     let mut gatherer = Gatherer { fetcher, credentials, workspace, gathered: Gathered::default() };

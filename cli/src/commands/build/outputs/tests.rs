@@ -9,6 +9,7 @@ fn parsed(change: impl FnOnce(&mut ResultArgs)) -> Result<Outputs, String> {
         xdg_runtime_dir: None,
         search_path: Vec::new(),
         docker_config: dir.path().join("config.json"),
+        user_file: dir.path().join("config.toml"),
     };
     parse(&args, &[Platform::host()], &config).map_err(|error| error.to_string())
 }

@@ -1,33 +1,47 @@
 //! `touchmark cache`.
 
+mod du;
+mod filter;
+mod prune;
+
 use std::{
     fs::File,
     io::{BufReader, BufWriter, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::SystemTime,
 };
 
 use clap::{Args, Subcommand};
-use time::{OffsetDateTime, macros::format_description};
-use touchmark_builder::solver::{
-    cache_archive::CacheArchiveError,
-    cache_store::{CacheMount, CacheStore, Existing},
-    error::SolveError,
+use touchmark_builder::{
+    content::{hold::seconds, index::Index},
+    solver::{
+        cache_archive::CacheArchiveError,
+        cache_store::{CacheMount, CacheStore, Existing},
+        error::SolveError,
+    },
+    space::{
+        Removed, Space, SpaceError,
+        choose::{Filter, choose},
+        item::Item,
+    },
+    worker::Worker,
 };
 
+use self::{du::DuArgs, prune::PruneArgs};
 use crate::{
     config::Config,
     error::CliError,
-    inside,
+    inside, runtime,
     ui::{
         printer::Printer,
-        table::columns,
         text::{harmless, size},
     },
+    workspace::Workspace,
 };
 
-/// Show, export and import what outlives a build.
+/// Show, remove, export and import what outlives a build.
 #[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
     #[command(subcommand)]
@@ -36,8 +50,10 @@ pub(crate) struct CacheArgs {
 
 #[derive(Debug, Subcommand)]
 enum CacheCommand {
-    /// List the directories of `RUN --mount=type=cache`
-    Du,
+    /// List what takes up space: layers, blobs, downloads, the directories of `RUN --mount=type=cache`
+    Du(DuArgs),
+    /// Remove what no running build uses, or part of it
+    Prune(PruneArgs),
     /// Write the directories of `RUN --mount=type=cache` to a file: a tar, compressed with Zstandard
     Export {
         /// Where to
@@ -69,15 +85,23 @@ enum CacheCommand {
 pub(crate) fn run(args: &CacheArgs, printer: &Printer) -> Result<ExitCode, CliError> {
     let config = Config::from_environment()?;
     // Inside, every owner's files can be read.
-    inside::join(&inside::worker_config(&config)?)?;
+    let worker = inside::join(&inside::worker_config(&config)?)?;
     let store = CacheStore::new(config.data_dir.join("cache-mounts"));
     let busy = |id: &str| {
         printer.talk(&format!("waiting for the cache '{}', which a build holds", harmless(id)));
     };
     match &args.command {
-        CacheCommand::Du => {
-            let list = store.list().map_err(|error| failed(&error.into()))?;
-            printer.data(&show(&list))?;
+        CacheCommand::Du(asked) => {
+            let items = runtime::block_on(list(&config, &worker, &asked.filter_list()))??;
+            printer.data(&du::show(&items, asked))?;
+        }
+        CacheCommand::Prune(asked) => {
+            if !asked.is_confirmed(printer)? {
+                printer.talk("nothing was removed");
+                return Ok(ExitCode::SUCCESS);
+            }
+            let removed = runtime::block_on(remove(&config, &worker, asked))??;
+            printer.data(&asked.show(&removed))?;
         }
         CacheCommand::Export { file, id, .. } => {
             let list = export(&store, file, id, &busy)?;
@@ -129,22 +153,41 @@ fn failed(error: &CacheArchiveError) -> CliError {
     }
 }
 
-fn show(list: &[CacheMount]) -> String {
-    let row = |cells: [&str; 5]| cells.map(str::to_owned).to_vec();
-    let mut rows = vec![row(["ID", "SIZE", "LAST USED", "OWNER", "SEED"])];
-    for cache in list {
-        rows.push(row([
-            &harmless(&cache.name.id),
-            &size(cache.bytes),
-            &cache.used.map_or_else(|| "-".into(), date),
-            &format!("{}:{}", cache.name.uid, cache.name.gid),
-            if cache.name.seed.is_some() { "image" } else { "empty" },
-        ]));
-    }
-    columns(&rows)
+async fn space(config: &Config, worker: &Worker) -> Result<Space, SpaceError> {
+    let index = Arc::new(Index::open(&config.data_dir.join("index")));
+    Space::open(&config.data_dir, worker.socket(), index).await
 }
 
-fn date(time: SystemTime) -> String {
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
-    OffsetDateTime::from(time).format(&format).unwrap_or_default()
+/// What there is, as far as the filters hold.
+async fn list(config: &Config, worker: &Worker, filters: &[Filter]) -> Result<Vec<Item>, CliError> {
+    let space = space(config, worker).await.map_err(unfit)?;
+    let items = space.survey().await;
+    space.close(false).await.map_err(unfit)?;
+    let now = seconds(SystemTime::now());
+    let mut items = items.map_err(unfit)?;
+    items.retain(|item| filters.iter().all(|filter| filter.holds(item, now)));
+    Ok(items)
+}
+
+async fn remove(config: &Config, worker: &Worker, asked: &PruneArgs) -> Result<Removed, CliError> {
+    // What killed commands left goes with this one's end.
+    drop(Workspace::open(&config.data_dir)?);
+    let space = space(config, worker).await.map_err(unfit)?;
+    let work = async {
+        let items = space.survey().await?;
+        let wish = asked.wish(seconds(SystemTime::now()));
+        let chosen = choose(&items, &wish).into_iter().map(|at| items[at].clone()).collect();
+        let removed = space.remove(chosen).await?;
+        if asked.is_everything() {
+            space.forget_all().await?;
+        }
+        Ok(removed)
+    };
+    let removed = work.await;
+    space.close(true).await.map_err(unfit)?;
+    removed.map_err(unfit)
+}
+
+fn unfit(error: SpaceError) -> CliError {
+    CliError::environment(error.to_string())
 }
