@@ -10,10 +10,11 @@ use std::{
 };
 
 use rustix::fs::{FlockOperation, flock};
+use tempfile::NamedTempFile;
 
 use super::{
-    blob_writer::BlobWriter, error::ContentError, hold::Hold, partial_blob::PartialBlob,
-    verified_blob::VerifiedBlob,
+    blob_sink::BlobSink, blob_writer::BlobWriter, error::ContentError, hold::Hold,
+    partial_blob::PartialBlob, verified_blob::VerifiedBlob,
 };
 use crate::oci::{descriptor::Descriptor, digest::Digest};
 
@@ -143,12 +144,21 @@ impl ContentStore {
     /// # Errors
     /// [`ContentError::Io`].
     pub fn writer(&self) -> Result<BlobWriter, ContentError> {
+        Ok(BlobWriter::new(self.temporary()?, self.blobs(), self.hold.clone()))
+    }
+
+    /// The same, for a writer that hashes by itself.
+    ///
+    /// # Errors
+    /// [`ContentError::Io`].
+    pub fn sink(&self) -> Result<BlobSink, ContentError> {
+        Ok(BlobSink::new(self.temporary()?, self.blobs(), self.hold.clone()))
+    }
+
+    fn temporary(&self) -> Result<NamedTempFile, ContentError> {
         let ingest = self.ingest();
-        let file = tempfile::Builder::new()
-            .prefix(WRITING)
-            .tempfile_in(&ingest)
-            .map_err(ContentError::io("create a file in", ingest))?;
-        Ok(BlobWriter::new(file, self.blobs(), self.hold.clone()))
+        let file = tempfile::Builder::new().prefix(WRITING).tempfile_in(&ingest);
+        file.map_err(ContentError::io("create a file in", ingest))
     }
 
     /// Begins or continues the download of this blob: what has arrived so far, and how many bytes that

@@ -33,7 +33,7 @@ pub struct Vertex {
 }
 
 /// The instruction that an operation comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// Its lines.
     pub span: Span,

@@ -9,7 +9,7 @@ use touchmark_attest::predicate::hardening::{self, HardeningReport};
 use super::Image;
 use crate::{
     content::{
-        blob_writer::BlobWriter, index::Table, records::Records, store::ContentStore,
+        blob_sink::BlobSink, index::Table, records::Records, store::ContentStore,
         verified_blob::VerifiedBlob,
     },
     harden::{self, Action, Finding, HardenError, HardenOptions, LayerStore, Level, user::is_root},
@@ -113,17 +113,17 @@ struct Blobs<'a>(&'a ContentStore);
 
 impl LayerStore for Blobs<'_> {
     type Blob = VerifiedBlob;
-    type Sink = BlobWriter;
+    type Sink = BlobSink;
 
     fn open(&self, descriptor: &Descriptor) -> io::Result<VerifiedBlob> {
         self.0.open_verified(descriptor).map_err(io::Error::other)
     }
 
-    fn create(&self) -> io::Result<BlobWriter> {
-        self.0.writer().map_err(io::Error::other)
+    fn create(&self) -> io::Result<BlobSink> {
+        self.0.sink().map_err(io::Error::other)
     }
 
-    fn commit(&self, sink: BlobWriter, descriptor: &Descriptor) -> io::Result<()> {
-        sink.commit(Some(descriptor.digest)).map(drop).map_err(io::Error::other)
+    fn commit(&self, sink: BlobSink, descriptor: &Descriptor) -> io::Result<()> {
+        sink.commit(&descriptor.digest).map_err(io::Error::other)
     }
 }

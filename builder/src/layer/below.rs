@@ -24,14 +24,16 @@ use super::{
 /// The merged tree under a layer.
 pub(super) struct Below {
     root: OwnedFd,
+    /// No time in the layer is later.
+    epoch: i64,
     /// The directory used last, and what was found there: none is a missing one.
     last: Option<(Vec<u8>, Option<Rc<OwnedFd>>)>,
 }
 
 impl Below {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, epoch: i64) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self { root: fs::open(path, flags, Mode::empty())?, last: None })
+        Ok(Self { root: fs::open(path, flags, Mode::empty())?, epoch, last: None })
     }
 
     /// The names in the directory at `path`; none when there is no directory.
@@ -59,8 +61,7 @@ impl Below {
     }
 
     /// Does the entry `name` in `parent` say the same as what stands at `path` here? Directories are
-    /// compared by mode and owner, everything else by time and content too. BuildKit trusts times that are
-    /// no whole seconds; two files made in one tick of the clock have the same.
+    /// compared by mode and owner, everything else by time and content too.
     pub(super) fn is_same(
         &mut self,
         path: &[u8],
@@ -77,7 +78,9 @@ impl Below {
         if kind == FileType::Directory {
             return Ok(true);
         }
-        let time = |stat: &Stat| (stat.st_size, stat.st_mtime, stat.st_mtime_nsec);
+        // As they are in layers: what the layer below was unpacked from says no more, so that it does not
+        // matter whether its directory is the one that its step wrote.
+        let time = |stat: &Stat| (stat.st_size, stat.st_mtime.min(self.epoch).max(0));
         if time(&old) != time(stat) {
             return Ok(false);
         }

@@ -9,6 +9,10 @@ use self::blocks::BlockEncoder;
 use crate::oci::media_type;
 
 mod blocks;
+mod deflate;
+mod pool;
+
+pub use self::pool::limit_threads;
 
 /// The compression of a layer blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,11 +33,15 @@ pub enum Compression {
 
 impl Default for Compression {
     fn default() -> Self {
-        Self::Gzip { level: 6 }
+        Self::Gzip { level: Self::GZIP_LEVEL }
     }
 }
 
 impl Compression {
+    /// The level of gzip where none is asked for: within two thousandths of level 6 in size, in two thirds
+    /// of its time (decision 26).
+    pub const GZIP_LEVEL: u32 = 5;
+
     /// The OCI media type of a layer compressed so.
     #[must_use]
     pub fn media_type(self) -> &'static str {
@@ -49,7 +57,7 @@ impl Compression {
     #[must_use]
     pub fn of_media_type(text: &str) -> Option<Self> {
         Some(match media_type::oci_layer(text)? {
-            media_type::LAYER_GZIP => Self::Gzip { level: 6 },
+            media_type::LAYER_GZIP => Self::Gzip { level: Self::GZIP_LEVEL },
             media_type::LAYER_ZSTD => Self::Zstd { level: 3 },
             _ => Self::None,
         })

@@ -14,12 +14,17 @@ use super::{
 #[derive(Debug)]
 pub struct ArchiveWriter<W> {
     inner: W,
+    /// What waits to be written: a small file goes with its headers in one piece.
+    buffer: Vec<u8>,
 }
+
+/// Bytes that are written at once.
+const BUFFER: usize = 256 * 1024;
 
 impl<W: Write> ArchiveWriter<W> {
     /// Writes to `inner`.
     pub fn new(inner: W) -> Self {
-        Self { inner }
+        Self { inner, buffer: Vec::new() }
     }
 
     /// Writes one member with its content, which must be `member.size` bytes long.
@@ -28,7 +33,7 @@ impl<W: Write> ArchiveWriter<W> {
     /// The stream fails; the content is shorter than announced; or the member is of a kind that no
     /// archive holds ([`Kind::Whiteout`], [`Kind::Opaque`]: write a file of that name).
     pub fn append(&mut self, member: &Member, content: impl Read) -> io::Result<()> {
-        self.inner.write_all(&headers(member)?)?;
+        self.put(&headers(member)?)?;
         self.body(content, member.size)
     }
 
@@ -37,7 +42,7 @@ impl<W: Write> ArchiveWriter<W> {
     /// # Errors
     /// The stream fails, or the content is shorter than `size`.
     pub fn append_raw(&mut self, headers: &[u8], content: impl Read, size: u64) -> io::Result<()> {
-        self.inner.write_all(headers)?;
+        self.put(headers)?;
         self.body(content, size)
     }
 
@@ -46,18 +51,49 @@ impl<W: Write> ArchiveWriter<W> {
     /// # Errors
     /// The stream fails.
     pub fn finish(mut self) -> io::Result<W> {
-        self.inner.write_all(&[0; 1024])?;
+        self.put(&[0; 1024])?;
+        self.inner.write_all(&self.buffer)?;
         Ok(self.inner)
     }
 
-    fn body(&mut self, content: impl Read, size: u64) -> io::Result<()> {
-        let copied = io::copy(&mut content.take(size), &mut self.inner)?;
-        if copied < size {
-            let text = format!("the file shrank while it was read: {copied} of {size} bytes");
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+    fn body(&mut self, mut content: impl Read, size: u64) -> io::Result<()> {
+        let mut left = size;
+        while left > 0 {
+            self.make_room()?;
+            let begin = self.buffer.len();
+            let piece = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER - begin);
+            self.buffer.resize(begin + piece, 0);
+            let count = match content.read(&mut self.buffer[begin..]) {
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {
+                    self.buffer.truncate(begin);
+                    continue;
+                }
+                read => read?,
+            };
+            self.buffer.truncate(begin + count);
+            left -= count as u64;
+            if count == 0 {
+                let text =
+                    format!("the file shrank while it was read: {} of {size} bytes", size - left);
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+            }
         }
         let padding = usize::try_from(size.wrapping_neg() % 512).unwrap_or(0);
-        self.inner.write_all(&[0; 512][..padding])
+        self.put(&[0; 512][..padding])
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.buffer.extend_from_slice(bytes);
+        self.make_room()
+    }
+
+    /// Writes what waits when little more would fit beside it.
+    fn make_room(&mut self) -> io::Result<()> {
+        if self.buffer.len() >= BUFFER / 2 {
+            self.inner.write_all(&self.buffer)?;
+            self.buffer.clear();
+        }
+        Ok(())
     }
 }
 

@@ -21,8 +21,8 @@ pub mod unpack;
 pub mod writer;
 
 pub use ahead::ReadAhead;
-pub use compression::Compression;
+pub use compression::{Compression, limit_threads};
 pub use pack::{PackOptions, pack};
 pub use reader::LayerReader;
 pub use unpack::{UnpackOptions, Unpacked, Whiteouts, unpack};
-pub use writer::{Layer, LayerWriter};
+pub use writer::{Layer, LayerTail, LayerWriter};

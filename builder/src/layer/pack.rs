@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
-    io::{self, BufReader, Write},
+    io::{self, Write},
     os::fd::{AsFd, OwnedFd},
     path::Path,
     rc::Rc,
@@ -96,7 +96,11 @@ pub fn pack<W: Write>(upper: &Path, options: PackOptions, out: W) -> Result<W, P
     let mut packer = Packer {
         root,
         options,
-        below: options.below.map(Below::open).transpose().map_err(read)?,
+        below: options
+            .below
+            .map(|below| Below::open(below, options.epoch))
+            .transpose()
+            .map_err(read)?,
         archive: ArchiveWriter::new(out),
         links: HashMap::new(),
         last: None,
@@ -311,8 +315,7 @@ impl<W: Write> Packer<'_, W> {
         }
         match file {
             Some(file) if member.kind == Kind::File => {
-                let content = BufReader::with_capacity(128 * 1024, file);
-                self.archive.append(member, content).map_err(write)
+                self.archive.append(member, file).map_err(write)
             }
             _ => self.archive.append(member, io::empty()).map_err(write),
         }

@@ -40,10 +40,39 @@ impl<W: Write> LayerWriter<W> {
     /// # Errors
     /// The sink fails.
     pub fn finish(self) -> io::Result<(Layer, W)> {
+        self.detach().finish()
+    }
+
+    /// Ends the archive: its digest is known, some of it may still be compressed.
+    #[must_use]
+    pub fn detach(self) -> LayerTail<W> {
         let (encoder, diff_id, _) = self.stream.finish();
-        let (sink, digest, size) = encoder.finish()?.finish();
+        LayerTail { encoder, compression: self.compression, diff_id }
+    }
+}
+
+/// A layer whose archive is complete and whose blob is not.
+pub struct LayerTail<W: Write> {
+    encoder: Encoder<Hashing<W>>,
+    compression: Compression,
+    diff_id: Digest,
+}
+
+impl<W: Write> LayerTail<W> {
+    /// Digest of the uncompressed archive.
+    #[must_use]
+    pub fn diff_id(&self) -> Digest {
+        self.diff_id
+    }
+
+    /// Waits for what is still compressed: as [`LayerWriter::finish`].
+    ///
+    /// # Errors
+    /// The sink fails.
+    pub fn finish(self) -> io::Result<(Layer, W)> {
+        let (sink, digest, size) = self.encoder.finish()?.finish();
         let descriptor = Descriptor::new(self.compression.media_type(), digest, size);
-        Ok((Layer { diff_id, descriptor }, sink))
+        Ok((Layer { diff_id: self.diff_id, descriptor }, sink))
     }
 }
 

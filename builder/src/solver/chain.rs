@@ -12,17 +12,19 @@ use std::{
 pub use super::{active::Active, view::View};
 use super::{
     active::{random_key, snapshot_name},
+    background::Background,
     base_layers::BaseLayers,
     error::SolveError,
     event::Observer,
     key::chain_id,
     layer_blobs::LayerBlobs,
-    pack,
+    pack::{self, Unfinished},
     shared::{SharedLayer, SharedLayers},
 };
 use crate::{
-    content::{index::Index, store::ContentStore},
-    layer::Compression,
+    content::{blob_sink::BlobSink, index::Index, store::ContentStore},
+    graph::Origin,
+    layer::{Compression, LayerWriter},
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
     registry::client::RegistryClient,
     snapshot::{Mount, Snapshots},
@@ -30,7 +32,8 @@ use crate::{
 
 /// The layers that this machine knows.
 pub struct Chains {
-    blobs: LayerBlobs,
+    blobs: Arc<LayerBlobs>,
+    background: Background,
     bases: BaseLayers,
     shared: SharedLayers,
     scratch: PathBuf,
@@ -58,7 +61,8 @@ impl Chains {
     ) -> Self {
         let (store, worker) = (content.clone(), snapshots.clone());
         Self {
-            blobs: LayerBlobs::new(index, content.clone()),
+            blobs: Arc::new(LayerBlobs::new(index, content.clone())),
+            background: Background::default(),
             bases: BaseLayers::new(scratch, store, worker, registry, observer),
             shared: SharedLayers::default(),
             scratch: scratch.to_owned(),
@@ -69,9 +73,9 @@ impl Chains {
 
     /// Compresses the layers that steps make in this way.
     #[must_use]
-    pub fn compressing(mut self, compression: Compression) -> Self {
-        self.blobs.compression = compression;
-        self
+    pub fn compressing(self, compression: Compression) -> Self {
+        let blobs = Arc::new(self.blobs.compressing(compression));
+        Self { blobs, ..self }
     }
 
     /// Notes that the layer `diff_id` can be fetched as `blob` from `reference`.
@@ -130,6 +134,7 @@ impl Chains {
         let known = self.bases.origin(top).is_some()
             || self.shared.get(top).is_some()
             || self.blobs.any(top).is_some()
+            || self.background.makes(top)
             || self.snapshots.exists(&snapshot_name(&id)).await?;
         Ok(known)
     }
@@ -141,6 +146,9 @@ impl Chains {
         let name = snapshot_name(&id);
         if self.snapshots.exists(&name).await? {
             return Ok(Some(name));
+        }
+        for layer in chain {
+            self.background.wait(layer).await?;
         }
         self.bring(chain).await?;
         self.bases.unpack(chain, &self.blobs).await?;
@@ -165,6 +173,7 @@ impl Chains {
     /// The compressed blob of the top layer of `chain`, made or fetched where it is missing.
     pub async fn blob(&self, chain: &[Digest], epoch: i64) -> Result<Descriptor, SolveError> {
         let Some(top) = chain.last() else { return Err(SolveError::EmptyChain) };
+        self.background.wait(top).await?;
         if let Some((_, blob)) = self.bases.origin(top) {
             if !self.blobs.has(&blob) {
                 self.bases.fetch(std::slice::from_ref(top), &self.blobs).await?;
@@ -211,6 +220,7 @@ impl Chains {
         active: Active,
         chain: &[Digest],
         want: Commit,
+        origin: &Origin,
     ) -> Result<Digest, SolveError> {
         let packed = match self.pack(&active.mounts, want).await {
             Ok(packed) => packed,
@@ -219,14 +229,28 @@ impl Chains {
                 return Err(error);
             }
         };
-        if let Some(blob) = &packed.blob {
-            self.blobs.remember_made(&packed.diff_id, blob, self.blobs.compression)?;
+        if let Some(blob) = packed.blob {
+            self.complete(packed.diff_id, blob, origin);
         }
         let full: Vec<Digest> = chain.iter().copied().chain([packed.diff_id]).collect();
         if let Some(id) = chain_id(&full) {
             self.snapshots.commit(&snapshot_name(&id), &active.key).await?;
         }
         Ok(packed.diff_id)
+    }
+
+    /// Takes a layer's archive.
+    pub(super) fn writer(&self) -> Result<LayerWriter<BlobSink>, SolveError> {
+        LayerWriter::new(self.content.sink()?, self.blobs.compression).map_err(SolveError::layer)
+    }
+
+    /// Lets the blob become complete while the build goes on.
+    pub(super) fn complete(&self, diff_id: Digest, blob: Unfinished, origin: &Origin) {
+        let blobs = self.blobs.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            blobs.remember_made(&diff_id, &blob.finish()?, blobs.compression)
+        });
+        self.background.add(diff_id, origin, async { work.await? });
     }
 
     /// Ends the work of this build with the worker: what keeps its snapshots from the collector is
@@ -288,6 +312,7 @@ impl Chains {
         self.snapshots.remove(&key).await?;
         let packed = packed?;
         let blob = packed.blob.ok_or(SolveError::LayerGone(*top))?;
+        let blob = tokio::task::spawn_blocking(move || blob.finish()).await??;
         if packed.diff_id != *top {
             return Err(SolveError::LayerChanged { expected: *top, actual: packed.diff_id });
         }

@@ -1,14 +1,18 @@
 //! COPY, ADD and WORKDIR: file operations that the builder does itself on a mounted snapshot.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError},
+};
 
 use serde::Serialize;
 
 use super::{
     Solver, VertexResult,
-    chain::{Active, Commit},
+    chain::{Active, Commit, View},
     error::SolveError,
     key::key,
+    lay::{adopt, straight},
     remote_files::Files,
     step_result::StepResult,
 };
@@ -18,7 +22,7 @@ use crate::{
     snapshot::OWNER_SHIFT,
     source::{
         chmod::Chmod,
-        context::SourceRoot,
+        context::{Context, SourceRoot},
         copy::{CopySpec, copy, make_dir},
         error::SourceError,
         passwd,
@@ -64,6 +68,12 @@ pub(super) async fn solve(
         return Ok(hit);
     }
     solver.begin(origin);
+    if !solver.mounted
+        && let Ok((layer, blob)) = straight(solver, op, &selection, source, below).await
+    {
+        steady(solver, &selection, source, (Ok(()), content)).await?;
+        return adopt(solver, (layer, blob), parent, &key);
+    }
     let active = solver.host.chains.prepare(below).await?;
     let copied = copy_into(solver, op, &active, &selection, source, Vec::new()).await;
     if let Err(error) = steady(solver, &selection, source, (copied, content)).await {
@@ -154,6 +164,38 @@ pub(super) async fn content(
     Ok(found)
 }
 
+/// What is copied, in the owners' names that the tree `root` knows.
+pub(super) fn spec(
+    op: &CopyOp,
+    selection: &Selection,
+    root: &Path,
+    epoch: i64,
+) -> Result<CopySpec, SolveError> {
+    let owner = op.chown.as_deref();
+    Ok(CopySpec {
+        selection: selection.clone(),
+        dest: op.dest.clone(),
+        owner: owner.map(|chown| passwd::resolve_owner(root, chown)).transpose()?,
+        chmod: op.chmod.as_deref().map(str::parse::<Chmod>).transpose()?,
+        unpack: op.unpack,
+        shift: OWNER_SHIFT,
+        epoch,
+    })
+}
+
+/// The files to copy from: the mounted stage, else the context.
+pub(super) fn source_root<'a>(
+    view: Option<&'a View>,
+    context: &'a Context,
+) -> Result<SourceRoot<'a>, SourceError> {
+    match view {
+        Some(view) => {
+            SourceRoot::stage(view.path(), OWNER_SHIFT, "the stage or image that it names")
+        }
+        None => context.root(),
+    }
+}
+
 /// Copies what is selected, then what was `fetched`, into the mounted snapshot.
 pub(super) async fn copy_into(
     solver: &Solver,
@@ -172,25 +214,9 @@ pub(super) async fn copy_into(
     let (context, op, selection) = (solver.context.clone(), op.clone(), selection.clone());
     let epoch = solver.options.epoch;
     tokio::task::spawn_blocking(move || {
-        let owner = op.chown.as_deref();
-        let owner = owner.map(|chown| passwd::resolve_owner(target.path(), chown)).transpose()?;
-        let spec = CopySpec {
-            selection: Selection::clone(&selection),
-            dest: op.dest.clone(),
-            owner,
-            chmod: op.chmod.as_deref().map(str::parse::<Chmod>).transpose()?,
-            unpack: op.unpack,
-            shift: OWNER_SHIFT,
-            epoch,
-        };
+        let spec = spec(&op, &selection, target.path(), epoch)?;
         if fetched.is_empty() || !(selection.sources.is_empty() && selection.inline.is_empty()) {
-            let root = match &view {
-                Some(view) => {
-                    SourceRoot::stage(view.path(), OWNER_SHIFT, "the stage or image that it names")?
-                }
-                None => context.root()?,
-            };
-            copy(&root, &spec, target.path())?;
+            copy(&source_root(view.as_ref(), &context)?, &spec, target.path())?;
         }
         for files in fetched {
             let exclude = match files.selection.sources.first() {

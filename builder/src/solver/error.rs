@@ -126,6 +126,9 @@ pub enum SolveError {
     /// A layer's bytes are damaged.
     #[error("the layer cannot be read: {0}")]
     LayerBytes(io::Error),
+    /// A layer could not be compressed while later steps ran.
+    #[error(transparent)]
+    Background(Arc<SolveError>),
     /// The local store cannot be used.
     #[error("{path}: {error}")]
     Store {

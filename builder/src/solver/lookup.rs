@@ -79,12 +79,21 @@ impl Solver {
         want: Commit,
         found: StepResult,
     ) -> Result<VertexResult, SolveError> {
-        let layer = self.host.chains.commit(active, below, want).await?;
-        let result = StepResult { layer: Some(layer), ..found };
+        let layer = self.host.chains.commit(active, below, want, &self.at).await?;
+        self.concluded(key, StepResult { layer: Some(layer), ..found }, parent)
+    }
+
+    /// Ends a step whose layer is there.
+    pub(super) fn concluded(
+        &self,
+        key: &Digest,
+        result: StepResult,
+        parent: &VertexResult,
+    ) -> Result<VertexResult, SolveError> {
         self.remember(key, &result)?;
         self.tale.done(key);
         let done = VertexResult::on(&parent.layers, result.clone(), false);
-        Stack::note(&self.host.cache, &done.layers, &self.about, false);
+        Stack::note(&self.host.cache, &done.layers, &self.at.text, false);
         self.trail.step(key, &result, &done.layers);
         Ok(done)
     }

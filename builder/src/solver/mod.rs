@@ -1,13 +1,15 @@
 //! The engine: executes a build graph, in parallel as far as its edges allow, and answers from the cache
 //! what it can. `key` (what enters a cache key) ← `step_result` ← `claims` (the same step is done once) ←
 //! `active`, `view` (snapshots being written, and looked at) ← `pack`, `layer_blobs` (layers in each
-//! compression), `arrival`, `base_layers` (layers from elsewhere), `shared` (what other machines made) ← `chain` (stacks of layers) ← `mounts` (what RUN gets
+//! compression; `background`: while later steps run), `arrival`, `base_layers` (layers from elsewhere), `shared`
+//! (what other machines made) ← `chain` (stacks of layers) ← `mounts` (what RUN gets
 //! beside its root; `cache_mount` is what outlives a build, `cache_store` all of that at once and
 //! `cache_archive` as a file, `lent` what does not outlive the step) ← `run`,
-//! `copy`, `add`, `named` (one kind of step each; `remote_files` is what an address leads to) ← `processors`
+//! `copy`, `add`, `named` (one kind of step each; `lay` is COPY without a snapshot, `remote_files` what an
+//! address leads to) ← `processors`
 //! (who runs the steps' programs) ← `lookup` (what the cache knows of a step; `reason` ← `ingredients` ←
 //! `diary` ← `story` say why it knows nothing) ← `schedule` (`options`: what it is asked beside the graph;
-//! `failures`: what it ends with when steps failed), which leaves
+//! `uses`: what becomes of each step's result; `failures`: what it ends with when steps failed), which leaves
 //! a `trail`; `phase`, `transfer` ← `event` tell (`telling`: from begin to
 //! end), `output` passes on what a step writes, `secret_mask` keeps secrets out of it; `record` is what comes
 //! out, `stack` what its layers are called, `host` what a build
@@ -16,6 +18,7 @@
 mod active;
 mod add;
 mod arrival;
+mod background;
 mod base_layers;
 pub mod cache_archive;
 pub mod cache_mount;
@@ -30,6 +33,7 @@ mod failures;
 pub mod host;
 mod ingredients;
 pub mod key;
+mod lay;
 mod layer_blobs;
 mod lent;
 mod lookup;
@@ -55,6 +59,7 @@ mod story;
 pub mod telling;
 pub mod trail;
 pub mod transfer;
+mod uses;
 mod view;
 
 pub use named::NamedFiles;

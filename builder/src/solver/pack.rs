@@ -1,14 +1,14 @@
 //! What a step wrote becomes a layer: named by digest, and compressed where an image needs it.
 
 use std::{
-    io,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use super::error::SolveError;
 use crate::{
-    content::store::ContentStore,
-    layer::{Compression, LayerReader, LayerWriter, PackOptions, pack},
+    content::{blob_sink::BlobSink, store::ContentStore},
+    layer::{Compression, LayerReader, LayerTail, LayerWriter, PackOptions, pack},
     oci::{
         descriptor::Descriptor,
         digest::{Digest, Hashing},
@@ -17,12 +17,29 @@ use crate::{
 };
 
 /// A directory as a layer.
-#[derive(Debug, Clone)]
 pub(super) struct Packed {
     /// The layer's name.
     pub(super) diff_id: Digest,
-    /// The blob, where one was made.
-    pub(super) blob: Option<Descriptor>,
+    /// The blob, where one is made.
+    pub(super) blob: Option<Unfinished>,
+}
+
+/// A blob of which some may still be compressed.
+pub(super) struct Unfinished(LayerTail<BlobSink>);
+
+impl Unfinished {
+    /// Ends the archive.
+    pub(super) fn of(writer: LayerWriter<BlobSink>) -> (Digest, Self) {
+        let tail = writer.detach();
+        (tail.diff_id(), Self(tail))
+    }
+
+    /// Waits for the rest and puts the blob into the store.
+    pub(super) fn finish(self) -> Result<Descriptor, SolveError> {
+        let (layer, sink) = self.0.finish().map_err(SolveError::layer)?;
+        sink.commit(&layer.descriptor.digest)?;
+        Ok(layer.descriptor)
+    }
 }
 
 /// Where the topmost layer of a stack lies, and how what is below it can be seen.
@@ -74,12 +91,9 @@ pub(super) fn pack_top(
         let (_, diff_id, _) = pack(&top.upper, options, Hashing::new(io::sink()))?.finish();
         return Ok(Packed { diff_id, blob: None });
     };
-    let writer = LayerWriter::new(content.writer()?, compression);
-    let counted = Hashing::new(writer.map_err(SolveError::layer)?);
-    let (writer, diff_id, _) = pack(&top.upper, options, counted)?.finish();
-    let (layer, sink) = writer.finish().map_err(SolveError::layer)?;
-    sink.commit(Some(layer.descriptor.digest))?;
-    Ok(Packed { diff_id, blob: Some(layer.descriptor) })
+    let writer = LayerWriter::new(content.sink()?, compression).map_err(SolveError::layer)?;
+    let (diff_id, blob) = Unfinished::of(pack(&top.upper, options, writer)?);
+    Ok(Packed { diff_id, blob: Some(blob) })
 }
 
 /// The same layer in another compression.
@@ -91,9 +105,20 @@ pub(super) fn recompress(
 ) -> Result<Descriptor, SolveError> {
     let mut reader =
         LayerReader::new(content.open_verified(blob)?, Some(diff_id)).map_err(SolveError::layer)?;
-    let mut writer = LayerWriter::new(content.writer()?, compression).map_err(SolveError::layer)?;
-    io::copy(&mut reader, &mut writer).map_err(SolveError::layer)?;
-    let (layer, sink) = writer.finish().map_err(SolveError::layer)?;
-    sink.commit(Some(layer.descriptor.digest))?;
-    Ok(layer.descriptor)
+    let mut writer = LayerWriter::new(content.sink()?, compression).map_err(SolveError::layer)?;
+    copy(&mut reader, &mut writer).map_err(SolveError::layer)?;
+    Unfinished::of(writer).1.finish()
+}
+
+/// With pieces larger than the standard library's, which are hashed one by one.
+fn copy(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => to.write_all(&buffer[..count])?,
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) => return Err(fault),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Executes the graph: each vertex waits for its inputs only.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -23,6 +23,7 @@ use super::{
     event::{Event, Observer, Wait},
     failures,
     host::Host,
+    lay::LaidLayers,
     named,
     options::SolveOptions,
     record::{Solution, VertexResult, parent},
@@ -31,12 +32,10 @@ use super::{
     shared::SharedSteps,
     story::{Story, Tale},
     trail::Trail,
+    uses::{Uses, planned},
 };
 use crate::{
-    graph::{
-        BuildGraph, Op, Origin, Vertex, VertexId,
-        merge::{Merged, merge},
-    },
+    graph::{BuildGraph, Op, Origin, Vertex, merge::merge},
     oci::{digest::Digest, reference::Reference},
     source::{
         context::Context,
@@ -69,14 +68,16 @@ pub struct Solver {
     images: Arc<HashMap<Reference, Origin>>,
     slots: Arc<Semaphore>,
     pub(super) claims: Arc<Claims>,
-    /// What the step that this value was made for has claimed.
+    pub(super) laid: Arc<LaidLayers>,
+    /// The step that this value was made for, and will another one mount what it makes?
+    pub(super) at: Arc<Origin>,
+    pub(super) mounted: bool,
+    /// What it has claimed.
     pub(super) held: Arc<Held>,
     /// What there is to tell of the build.
     story: Option<Arc<Story>>,
-    /// What there is to tell of the step that this value was made for.
+    /// What there is to tell of the step.
     pub(super) tale: Arc<Tale>,
-    /// The instruction of that step.
-    pub(super) about: Arc<str>,
 }
 
 type Pending = Shared<BoxFuture<'static, Result<VertexResult, Arc<SolveError>>>>;
@@ -110,10 +111,12 @@ impl Solver {
             images: Arc::default(),
             slots,
             claims: Arc::default(),
+            laid: Arc::default(),
+            mounted: true,
+            at: Arc::default(),
             held: Arc::default(),
             story: None,
             tale: Arc::default(),
-            about: Arc::from(""),
         }
     }
 
@@ -150,7 +153,7 @@ impl Solver {
         self.emulate(&merged.vertices).await?;
         self.observer.event(Event::Planned(&planned(&merged.vertices)));
         let started = OffsetDateTime::now_utc();
-        let exported = exported(graphs, &merged);
+        let uses = Uses::of(graphs, &merged, self.options.compress, self.all);
         let diary = Diary::new(&self.host.cache, &self.options.project);
         let story = Story::new(diary, self.options.epoch, graphs, &merged.vertices, images);
         let story = Arc::new(story);
@@ -161,10 +164,10 @@ impl Solver {
         };
         let mut pending: Vec<Pending> = Vec::with_capacity(merged.vertices.len());
         for (number, vertex) in merged.vertices.iter().enumerate() {
-            let export = self.all || self.options.compress && exported.contains(&VertexId(number));
             let inputs: Vec<Pending> =
                 vertex.op.inputs().iter().map(|input| pending[input.0].clone()).collect();
-            pending.push(solver.vertex(vertex.clone(), inputs, images, export));
+            let step = Self { mounted: uses.mounts(number), ..solver.clone() };
+            pending.push(step.vertex(vertex.clone(), inputs, images, uses.exports(number)));
         }
         let results = join_all(pending).await;
         story.end();
@@ -276,9 +279,8 @@ impl Solver {
         let _slot = self.slot(origin).await?;
         // What it claims is given back with it, however the step ends.
         let tale = self.story.as_ref().map(|story| story.tale(vertex, inputs));
-        let tale = Arc::new(tale.unwrap_or_default());
-        let about = (&*origin.text).into();
-        let solver = &Self { held: Arc::default(), about, tale, ..self.clone() };
+        let (tale, at) = (Arc::new(tale.unwrap_or_default()), Arc::new(origin.clone()));
+        let solver = &Self { held: Arc::default(), at, tale, ..self.clone() };
         if self.cancel.is_cancelled() {
             return Err(Arc::new(SolveError::Cancelled));
         }
@@ -321,12 +323,6 @@ impl Solver {
     }
 }
 
-/// The steps that the display counts: not the images, which are only looked up.
-fn planned(vertices: &[Vertex]) -> Vec<&Origin> {
-    let step = |vertex: &&Vertex| !matches!(vertex.op, Op::Image(_) | Op::Scratch);
-    vertices.iter().filter(step).map(|vertex| &vertex.origin).collect()
-}
-
 fn image_lines(vertices: &[Vertex]) -> HashMap<Reference, Origin> {
     let image = |vertex: &Vertex| match &vertex.op {
         Op::Image(op) => Some((op.reference.clone(), vertex.origin.clone())),
@@ -334,16 +330,4 @@ fn image_lines(vertices: &[Vertex]) -> HashMap<Reference, Origin> {
     };
     // The first line that names an image is the one to show.
     vertices.iter().rev().filter_map(image).collect()
-}
-
-/// The vertices whose layers go into an image: the targets and the bases below them.
-fn exported(graphs: &[&BuildGraph], merged: &Merged) -> HashSet<VertexId> {
-    let mut found = HashSet::new();
-    for (graph, places) in graphs.iter().zip(&merged.places) {
-        let mut next = Some(places[graph.target.vertex.0]);
-        while let Some(id) = next.filter(|id| found.insert(*id)) {
-            next = merged.vertices[id.0].op.inputs().first().copied();
-        }
-    }
-    found
 }

@@ -14,8 +14,6 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -23,12 +21,12 @@ use super::{
     archive::{is_archive, unpack_into},
     chmod::Chmod,
     context::SourceRoot,
+    destination::{Destination, Facts, Made, not_a_directory},
     error::SourceError,
     path::{clean, text},
     rooted::{Kind, Meta},
     selection::{Picked, Picks, Selection},
-    steady,
-    target::{Facts, Made, Target, not_a_directory},
+    target::Target,
     tree_digest::entry_xattrs,
     walk::{Entry, Visitor, walk},
 };
@@ -76,12 +74,20 @@ pub fn copy(
     spec: &CopySpec,
     target: &Path,
 ) -> Result<Copied, SourceError> {
-    let target = Target::open(target, spec.shift)?;
+    copy_to(source, spec, &Target::open(target, spec.shift)?)
+}
+
+/// Copies what `spec` selects in `source` to any destination.
+pub(super) fn copy_to(
+    source: &SourceRoot<'_>,
+    spec: &CopySpec,
+    target: &dyn Destination,
+) -> Result<Copied, SourceError> {
     let Picks { picked, unmatched, exclude } = spec.selection.pick(source)?;
     let copied = Copied { unmatched, ..Copied::default() };
     let mut copier = Copier {
         source,
-        target: &target,
+        target,
         spec,
         dest: PathBuf::new(),
         first_link: HashMap::new(),
@@ -126,7 +132,7 @@ pub fn make_dir(
 
 struct Copier<'a> {
     source: &'a SourceRoot<'a>,
-    target: &'a Target,
+    target: &'a dyn Destination,
     spec: &'a CopySpec,
     /// Where the current source goes, links resolved.
     dest: PathBuf,
@@ -182,7 +188,7 @@ impl Copier<'_> {
         self.target.ensure_dir(&into, Made { owner, mode: 0o755 })?;
         let (shift, owner) = (self.spec.shift, self.spec.owner);
         let options = UnpackOptions { shift, owner, added: true, ..UnpackOptions::default() };
-        let on_disk = self.target.on_disk(&into);
+        let on_disk = self.target.on_disk(&into)?;
         if let Some(done) = unpack_into(self.source, &pick.path, &on_disk, options)? {
             self.copied.files += done.entries;
             self.copied.bytes += done.bytes;
@@ -248,20 +254,10 @@ impl Copier<'_> {
             }
             self.first_link.insert(entry.meta.inode, place.to_owned());
         }
-        let mut made = None;
-        let on_disk = self.source.rooted.path().join(entry.path);
-        let meta = steady::read(self.source, entry.path, &mut |file: &mut File| {
-            let mut out = self.target.create(place)?;
-            // On Linux this copies inside the kernel, and shares blocks where the file system can.
-            let count = io::copy(file, &mut out).map_err(SourceError::io("copy", &on_disk))?;
-            made = Some(out);
-            Ok(count)
-        })?;
-        self.copied.bytes += meta.size;
-        match made {
-            Some(file) => self.target.finish_file(place, &file, &self.facts(entry.path, &meta)?),
-            None => Err(SourceError::Changed { path: text(entry.path).into_owned() }),
-        }
+        let facts = |meta: &Meta| self.facts(entry.path, meta);
+        let bytes = self.target.file(place, (self.source, entry), &facts)?;
+        self.copied.bytes += bytes;
+        Ok(())
     }
 }
 

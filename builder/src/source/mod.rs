@@ -1,6 +1,7 @@
 //! Source trees and what is copied out of them: `pattern` → `pattern_set` → `ignore` say what is
 //! hidden; `rooted` resolves paths inside a directory; `context` is a tree to copy from; `walk` is
-//! the one walk that `tree_digest` and `copy` share; `selection` finds what COPY names; `listing` tells what of it changed; `passwd`
+//! the one walk that `tree_digest` and `copy` share; a copy's `destination` is a mounted root (`target`) or the
+//! list of what a layer holds (`layout`); `selection` finds what COPY names; `listing` tells what of it changed; `passwd`
 //! resolves owners; `git` says which commit a context is.
 
 pub mod archive;
@@ -8,10 +9,12 @@ pub mod chmod;
 pub mod context;
 pub mod copy;
 mod decompressed;
+mod destination;
 pub mod error;
 pub mod git;
 pub mod ignore;
 pub mod image;
+pub mod layout;
 pub mod listing;
 pub mod passwd;
 mod path;

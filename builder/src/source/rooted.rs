@@ -187,36 +187,49 @@ impl Rooted {
         follow_last: bool,
         link: &mut dyn FnMut(&Path),
     ) -> io::Result<PathBuf> {
-        let mut todo: VecDeque<OsString> = names_of(path).collect();
-        let mut done = PathBuf::new();
-        let mut links = 0;
-        while let Some(name) = todo.pop_front() {
-            if name == ".." {
-                done.pop();
-                continue;
+        let target = |path: &Path| match self.lstat(path)? {
+            Some(Meta { kind: Kind::Link, .. }) => {
+                link(path);
+                self.read_link(path).map(Some)
             }
-            done.push(&name);
-            if todo.is_empty() && !follow_last {
-                break;
-            }
-            if self.lstat(&done)?.is_none_or(|meta| meta.kind != Kind::Link) {
-                continue;
-            }
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(io::Error::from_raw_os_error(rustix::io::Errno::LOOP.raw_os_error()));
-            }
-            link(&done);
-            let target = self.read_link(&done)?;
-            if target.is_absolute() {
-                done = PathBuf::new();
-            } else {
-                done.pop();
-            }
-            names_of(&target).rev().for_each(|name| todo.push_front(name));
-        }
-        Ok(done)
+            _ => Ok(None),
+        };
+        resolve_by(target, path, follow_last)
     }
+}
+
+/// Where `path` leads in a tree of which `target` tells where a path leads that is a link. See
+/// [`Rooted::resolve`].
+pub(super) fn resolve_by(
+    mut target: impl FnMut(&Path) -> io::Result<Option<PathBuf>>,
+    path: &Path,
+    follow_last: bool,
+) -> io::Result<PathBuf> {
+    let mut todo: VecDeque<OsString> = names_of(path).collect();
+    let mut done = PathBuf::new();
+    let mut links = 0;
+    while let Some(name) = todo.pop_front() {
+        if name == ".." {
+            done.pop();
+            continue;
+        }
+        done.push(&name);
+        if todo.is_empty() && !follow_last {
+            break;
+        }
+        let Some(target) = target(&done)? else { continue };
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(io::Error::from_raw_os_error(rustix::io::Errno::LOOP.raw_os_error()));
+        }
+        if target.is_absolute() {
+            done = PathBuf::new();
+        } else {
+            done.pop();
+        }
+        names_of(&target).rev().for_each(|name| todo.push_front(name));
+    }
+    Ok(done)
 }
 
 /// Is this the answer for a path that is not there (also below something that is no directory)?

@@ -16,29 +16,15 @@ use rustix::{
 };
 
 use super::{
+    context::SourceRoot,
+    destination::{Destination, Facts, FactsOf},
     error::SourceError,
     path::text,
     rooted::{Meta, Rooted},
+    steady,
+    walk::Entry,
     xattrs::{self, Xattr},
 };
-
-/// Owner, mode, time and attributes that a copied entry gets.
-#[derive(Debug, Clone)]
-pub(super) struct Facts {
-    /// Ids in the image.
-    pub(super) owner: (u32, u32),
-    pub(super) mode: u32,
-    /// Seconds and nanoseconds; `None` leaves the time of the copy.
-    pub(super) mtime: Option<(i64, i64)>,
-    pub(super) xattrs: Vec<Xattr>,
-}
-
-/// Owner (ids in the image) and mode of directories that are made on the way.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Made {
-    pub(super) owner: (u32, u32),
-    pub(super) mode: u32,
-}
 
 /// A root to copy into. Paths are relative to it and hold no links, as [`Target::resolve`] gives
 /// them.
@@ -55,76 +41,8 @@ impl Target {
         Ok(Self { rooted, shift })
     }
 
-    /// Where `path` is, links followed inside the root.
-    pub(super) fn resolve(&self, path: &str) -> Result<PathBuf, SourceError> {
-        let found = self.rooted.resolve(Path::new(path), true);
-        found.map_err(self.fault("find", Path::new(path)))
-    }
-
-    /// The path on this machine of a resolved path.
-    pub(super) fn on_disk(&self, path: &Path) -> PathBuf {
-        self.rooted.path().join(path)
-    }
-
-    pub(super) fn lstat(&self, path: &Path) -> Result<Option<Meta>, SourceError> {
-        self.rooted.lstat(path).map_err(self.fault("read", path))
-    }
-
-    /// Makes `path` and what is missing above it. What is there stays as it is.
-    pub(super) fn ensure_dir(&self, path: &Path, made: Made) -> Result<(), SourceError> {
-        let mut prefix = PathBuf::new();
-        for name in path {
-            prefix.push(name);
-            match self.lstat(&prefix)? {
-                Some(meta) if meta.is_dir() => {}
-                Some(_) => return Err(not_a_directory(&prefix)),
-                None => {
-                    self.make_dir(&prefix)?;
-                    let Made { owner, mode } = made;
-                    let facts = Facts { owner, mode, mtime: None, xattrs: Vec::new() };
-                    self.set_facts(&prefix, &facts, false)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes one directory, closed to others until its facts are set.
-    pub(super) fn make_dir(&self, path: &Path) -> Result<(), SourceError> {
-        let made = self
-            .rooted
-            .parent(path)
-            .and_then(|(dir, name)| mkdirat(&*dir, name, Mode::RWXU).map_err(io::Error::from));
-        made.map_err(self.fault("make the directory", path))
-    }
-
-    /// Changes the mode of a directory.
-    pub(super) fn chmod(&self, path: &Path, mode: u32) -> Result<(), SourceError> {
-        let set = self.rooted.parent(path).and_then(|(dir, name)| {
-            chmodat(&*dir, name, Mode::from_raw_mode(mode), AtFlags::empty()).map_err(Into::into)
-        });
-        set.map_err(self.fault("change the mode of", path))
-    }
-
-    /// Removes what is at `path`; a directory is not removed but an error.
-    pub(super) fn clear(&self, path: &Path, source: &Path) -> Result<(), SourceError> {
-        match self.lstat(path)? {
-            None => Ok(()),
-            Some(meta) if meta.is_dir() => Err(SourceError::ReplacesDirectory {
-                source_path: text(source).into_owned(),
-                path: format!("/{}", text(path)),
-            }),
-            Some(_) => {
-                let removed = self.rooted.parent(path).and_then(|(dir, name)| {
-                    unlinkat(&*dir, name, AtFlags::empty()).map_err(io::Error::from)
-                });
-                removed.map_err(self.fault("replace", path))
-            }
-        }
-    }
-
     /// Makes an empty file, or empties the one that this copy made before.
-    pub(super) fn create(&self, path: &Path) -> Result<File, SourceError> {
+    fn create(&self, path: &Path) -> Result<File, SourceError> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW;
         let made = self.rooted.parent(path).and_then(|(dir, name)| {
             Ok(openat(&*dir, name, flags | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR)?.into())
@@ -132,50 +50,9 @@ impl Target {
         made.map_err(self.fault("write", path))
     }
 
-    /// Writes a whole small file.
-    pub(super) fn write(
-        &self,
-        path: &Path,
-        bytes: &[u8],
-        facts: &Facts,
-    ) -> Result<(), SourceError> {
-        let mut file = self.create(path)?;
-        file.write_all(bytes).map_err(self.fault("write", path))?;
-        self.finish_file(path, &file, facts)
-    }
-
-    /// A second name for the file at `first`.
-    pub(super) fn hard_link(&self, first: &Path, path: &Path) -> Result<(), SourceError> {
-        let linked = self.rooted.parent(first).and_then(|(from, name)| {
-            let (dir, new) = self.rooted.parent(path)?;
-            linkat(&*from, name, &*dir, new, AtFlags::empty()).map_err(io::Error::from)
-        });
-        linked.map_err(self.fault("link", path))
-    }
-
-    pub(super) fn symlink(&self, path: &Path, to: &Path) -> Result<(), SourceError> {
-        let made = self
-            .rooted
-            .parent(path)
-            .and_then(|(dir, name)| symlinkat(to, &*dir, name).map_err(io::Error::from));
-        made.map_err(self.fault("make the link", path))
-    }
-
-    pub(super) fn fifo(&self, path: &Path) -> Result<(), SourceError> {
-        let made = self.rooted.parent(path).and_then(|(dir, name)| {
-            mkfifoat(&*dir, name, Mode::RUSR | Mode::WUSR).map_err(io::Error::from)
-        });
-        made.map_err(self.fault("make the fifo", path))
-    }
-
     /// Sets the facts of an open file: owner first, because a change of owner clears setuid bits and
     /// capabilities; the time last.
-    pub(super) fn finish_file(
-        &self,
-        path: &Path,
-        file: &File,
-        facts: &Facts,
-    ) -> Result<(), SourceError> {
+    fn finish_file(&self, path: &Path, file: &File, facts: &Facts) -> Result<(), SourceError> {
         let (uid, gid) = self.ids(path, facts.owner)?;
         fchown(file, Some(uid), Some(gid)).map_err(|e| self.owner_fault(path, facts.owner, e))?;
         let mode = fchmod(file, Mode::from_raw_mode(facts.mode));
@@ -185,32 +62,6 @@ impl Target {
             Some(time) => futimens(file, &times(time)).map_err(self.fault("set the time of", path)),
             None => Ok(()),
         }
-    }
-
-    /// As [`Target::finish_file`] for what is not a file.
-    pub(super) fn set_facts(
-        &self,
-        path: &Path,
-        facts: &Facts,
-        is_link: bool,
-    ) -> Result<(), SourceError> {
-        let (uid, gid) = self.ids(path, facts.owner)?;
-        let (dir, name) = self.rooted.parent(path).map_err(self.fault("find", path))?;
-        chownat(&*dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| self.owner_fault(path, facts.owner, e))?;
-        if !is_link {
-            self.chmod(path, facts.mode)?;
-            self.set_xattrs(path, &facts.xattrs)?;
-        }
-        facts.mtime.map_or(Ok(()), |time| self.set_mtime(path, time))
-    }
-
-    /// Sets the time of the last change of contents.
-    pub(super) fn set_mtime(&self, path: &Path, time: (i64, i64)) -> Result<(), SourceError> {
-        let set = self.rooted.parent(path).and_then(|(dir, name)| {
-            utimensat(&*dir, name, &times(time), AtFlags::SYMLINK_NOFOLLOW).map_err(Into::into)
-        });
-        set.map_err(self.fault("set the time of", path))
     }
 
     fn set_xattrs(&self, path: &Path, xattrs: &[Xattr]) -> Result<(), SourceError> {
@@ -248,9 +99,111 @@ impl Target {
     }
 }
 
-/// The error for a path where a directory is needed.
-pub(super) fn not_a_directory(path: &Path) -> SourceError {
-    SourceError::NotADirectory { path: format!("/{}", text(path)) }
+impl Destination for Target {
+    fn resolve(&self, path: &str) -> Result<PathBuf, SourceError> {
+        let found = self.rooted.resolve(Path::new(path), true);
+        found.map_err(self.fault("find", Path::new(path)))
+    }
+
+    fn on_disk(&self, path: &Path) -> Result<PathBuf, SourceError> {
+        Ok(self.rooted.path().join(path))
+    }
+
+    fn lstat(&self, path: &Path) -> Result<Option<Meta>, SourceError> {
+        self.rooted.lstat(path).map_err(self.fault("read", path))
+    }
+
+    fn make_dir(&self, path: &Path) -> Result<(), SourceError> {
+        let made = self
+            .rooted
+            .parent(path)
+            .and_then(|(dir, name)| mkdirat(&*dir, name, Mode::RWXU).map_err(io::Error::from));
+        made.map_err(self.fault("make the directory", path))
+    }
+
+    fn chmod(&self, path: &Path, mode: u32) -> Result<(), SourceError> {
+        let set = self.rooted.parent(path).and_then(|(dir, name)| {
+            chmodat(&*dir, name, Mode::from_raw_mode(mode), AtFlags::empty()).map_err(Into::into)
+        });
+        set.map_err(self.fault("change the mode of", path))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), SourceError> {
+        let removed = self.rooted.parent(path).and_then(|(dir, name)| {
+            unlinkat(&*dir, name, AtFlags::empty()).map_err(io::Error::from)
+        });
+        removed.map_err(self.fault("replace", path))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8], facts: &Facts) -> Result<(), SourceError> {
+        let mut file = self.create(path)?;
+        file.write_all(bytes).map_err(self.fault("write", path))?;
+        self.finish_file(path, &file, facts)
+    }
+
+    fn file(
+        &self,
+        place: &Path,
+        (source, entry): (&SourceRoot<'_>, &Entry<'_>),
+        facts: &FactsOf<'_>,
+    ) -> Result<u64, SourceError> {
+        let mut made = None;
+        let on_disk = source.rooted.path().join(entry.path);
+        let meta = steady::read(source, entry.path, &mut |file: &mut File| {
+            let mut out = self.create(place)?;
+            // On Linux this copies inside the kernel, and shares blocks where the file system can.
+            let count = io::copy(file, &mut out).map_err(SourceError::io("copy", &on_disk))?;
+            made = Some(out);
+            Ok(count)
+        })?;
+        match made {
+            Some(file) => self.finish_file(place, &file, &facts(&meta)?)?,
+            None => return Err(SourceError::Changed { path: text(entry.path).into_owned() }),
+        }
+        Ok(meta.size)
+    }
+
+    fn hard_link(&self, first: &Path, path: &Path) -> Result<(), SourceError> {
+        let linked = self.rooted.parent(first).and_then(|(from, name)| {
+            let (dir, new) = self.rooted.parent(path)?;
+            linkat(&*from, name, &*dir, new, AtFlags::empty()).map_err(io::Error::from)
+        });
+        linked.map_err(self.fault("link", path))
+    }
+
+    fn symlink(&self, path: &Path, to: &Path) -> Result<(), SourceError> {
+        let made = self
+            .rooted
+            .parent(path)
+            .and_then(|(dir, name)| symlinkat(to, &*dir, name).map_err(io::Error::from));
+        made.map_err(self.fault("make the link", path))
+    }
+
+    fn fifo(&self, path: &Path) -> Result<(), SourceError> {
+        let made = self.rooted.parent(path).and_then(|(dir, name)| {
+            mkfifoat(&*dir, name, Mode::RUSR | Mode::WUSR).map_err(io::Error::from)
+        });
+        made.map_err(self.fault("make the fifo", path))
+    }
+
+    fn set_facts(&self, path: &Path, facts: &Facts, is_link: bool) -> Result<(), SourceError> {
+        let (uid, gid) = self.ids(path, facts.owner)?;
+        let (dir, name) = self.rooted.parent(path).map_err(self.fault("find", path))?;
+        chownat(&*dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|e| self.owner_fault(path, facts.owner, e))?;
+        if !is_link {
+            self.chmod(path, facts.mode)?;
+            self.set_xattrs(path, &facts.xattrs)?;
+        }
+        facts.mtime.map_or(Ok(()), |time| self.set_mtime(path, time))
+    }
+
+    fn set_mtime(&self, path: &Path, time: (i64, i64)) -> Result<(), SourceError> {
+        let set = self.rooted.parent(path).and_then(|(dir, name)| {
+            utimensat(&*dir, name, &times(time), AtFlags::SYMLINK_NOFOLLOW).map_err(Into::into)
+        });
+        set.map_err(self.fault("set the time of", path))
+    }
 }
 
 fn times((seconds, nanoseconds): (i64, i64)) -> Timestamps {

@@ -134,11 +134,7 @@ impl Recorder {
             Event::Broke(phase, _) => state.end(phase, Outcome::Failed, now),
             Event::Transfer(transfer) => state.transfer(transfer, now),
             Event::Warning(text) => state.mark(format!("warning: {text}"), None, now),
-            Event::Planned(_)
-            | Event::Output(..)
-            | Event::Activity(_)
-            | Event::Doubt(_)
-            | Event::Missed(..) => {}
+            Event::Planned(_) | Event::Output(..) | Event::Activity(_) | Event::Doubt(_) => {}
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::{
-    fs,
+    fs::{self, File},
+    io,
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
 };
 

@@ -16,6 +16,7 @@ use touchmark_builder::{
     egress::Egress,
     emulation::Emulation,
     executor::Executor,
+    layer::limit_threads,
     oci::digest::Digest,
     snapshot::Snapshots,
     solver::{
@@ -68,6 +69,7 @@ pub(super) async fn open(
         Some(form) => chains.compressing(form.compression),
         None => chains,
     };
+    limit_threads(jobs.unwrap_or(0));
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Host {
         registry,
