@@ -12,7 +12,7 @@ use crate::{
 const WIDTH: f64 = 960.0;
 /// Where bars begin, and how wide a ratio of 1 is.
 const LEFT: f64 = 430.0;
-const ONE: f64 = 320.0;
+const ONE: f64 = 270.0;
 /// Bars do not go beyond this ratio.
 const MOST: f64 = 1.35;
 const LINE: f64 = 34.0;
@@ -83,7 +83,7 @@ pub(crate) fn ratios(results: &Value) -> String {
         16.0,
         48.0,
         &small,
-        "shorter is better; the thick mark is the bound of the row; medians, both with push",
+        "shorter is better; the thick mark is the bound of the row; beside the bars: ratio, and both medians",
     );
     let bottom = picture.height - 30.0;
     for step in 0..=5 {
@@ -131,7 +131,7 @@ fn one_ratio(picture: &mut Picture, row: &Value, y: f64) {
         let walls = measured(row, builder).map(|entry| numbers(&entry["wall"]));
         walls.and_then(median).map_or("?".into(), seconds)
     };
-    let words = format!("{ratio:.2}   {} / {}", walls("touchmark"), walls("BuildKit"));
+    let words = format!("{ratio:.2} · {} / {}", walls("touchmark"), walls("BuildKit"));
     let after = LEFT + width.max(bound.unwrap_or_default() * ONE) + 9.0;
     picture.write(after, y + 16.5, &format!("font-size=\"12\" fill=\"{INK}\" paint-order=\"stroke\" stroke=\"#ffffff\" stroke-width=\"4\""), &words);
     mark(picture, bound, y);
@@ -202,7 +202,9 @@ fn panel(picture: &mut Picture, series: &Value, (x, y): (f64, f64)) {
     let up = |factor: f64| base - 34.0 - (height - 60.0) * factor.ln() / (last.0 / first.0).ln();
     let ends = ((across(first.0), up(1.0)), (across(last.0), up(last.0 / first.0)));
     picture.line(ends.0, ends.1, &format!("stroke=\"{GREY}\" stroke-dasharray=\"4 3\""));
-    for (value, colour, below, name) in [(1, GOOD, -9.0, "time"), (2, BAD, 17.0, "memory")] {
+    for (value, colour, below, beside, name) in
+        [(1, GOOD, -9.0, -2.0, "time"), (2, BAD, 17.0, 10.0, "memory")]
+    {
         let of = |point: &(f64, f64, f64)| if value == 1 { point.1 } else { point.2 };
         let place = |point: &(f64, f64, f64)| (across(point.0), up(of(point) / of(first)));
         for pair in points.windows(2) {
@@ -222,7 +224,7 @@ fn panel(picture: &mut Picture, series: &Value, (x, y): (f64, f64)) {
             picture.write(cx, cy + below, &style, &words);
         }
         let (cx, cy) = place(last);
-        picture.write(cx + 30.0, cy + 4.0, &format!("font-size=\"11\" fill=\"{colour}\""), name);
+        picture.write(cx + 30.0, cy + beside, &format!("font-size=\"11\" fill=\"{colour}\""), name);
     }
     for point in &points {
         let style = format!("font-size=\"11\" fill=\"{GREY}\" text-anchor=\"middle\"");

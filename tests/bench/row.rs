@@ -71,14 +71,10 @@ const NO_ATTESTATIONS: &str = "it makes no attestations";
 /// All rows, in the order of the report.
 pub(crate) fn all() -> Vec<Row> {
     vec![
-        Row::new(
-            "unchanged",
-            "nothing changed: the C example in two stages, attestations present",
-            hello,
-        )
-        .from(Start::Warm)
-        .at_most(0.5)
-        .without_buildah(NO_ATTESTATIONS),
+        Row::new("unchanged", "nothing changed: the C example, attestations present", hello)
+            .from(Start::Warm)
+            .at_most(0.5)
+            .without_buildah(NO_ATTESTATIONS),
         Row::new("unchanged-files", "nothing changed: a context of 20,000 files", files)
             .from(Start::Warm)
             .at_most(0.3),
@@ -93,16 +89,25 @@ pub(crate) fn all() -> Vec<Row> {
         Row::new("pull", "a base of 180 MB pulled and unpacked, one trivial RUN, no output", pull)
             .to(End::Kept)
             .at_most(0.5),
-        Row::new("pull-push", "the same, pushed", pull),
+        Row::new(
+            "pull-push",
+            "a base of 180 MB pulled and unpacked, one trivial RUN, pushed",
+            pull,
+        ),
         Row::new("gcc", "apt-get install gcc, compile, COPY --from; download store empty", hello)
             .at_most(0.9),
         Row {
             pending: Some("the download store does not exist yet"),
-            ..Row::new("gcc-filled", "the same; download store filled", hello).at_most(0.5)
+            ..Row::new(
+                "gcc-filled",
+                "apt-get install gcc, compile, COPY --from; download store filled",
+                hello,
+            )
+            .at_most(0.5)
         },
         Row::new(
             "marked",
-            "the same with SBOM, provenance and signature; BuildKit, syft and cosign in a row",
+            "the same with SBOM, provenance, signature; BuildKit + syft + cosign",
             hello,
         )
         .to(End::Marked)
@@ -110,7 +115,7 @@ pub(crate) fn all() -> Vec<Row> {
         .without_buildah(NO_ATTESTATIONS),
         Row::new(
             "shared-cache",
-            "the same on an empty machine, with --cache-from a registry",
+            "the C example on an empty machine, with --cache-from a registry",
             hello,
         )
         .from(Start::SharedCache)
