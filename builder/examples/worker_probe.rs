@@ -8,7 +8,6 @@
 )]
 
 use std::{
-    collections::BTreeMap,
     env,
     error::Error,
     ffi::OsString,
@@ -69,7 +68,7 @@ fn main() -> Result<()> {
     }
     enter::isolate(&worker)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(inside(&config, worker, command, words.get(2..).unwrap_or_default()))
+    runtime.block_on(inside(&config, &worker, command, words.get(2..).unwrap_or_default()))
 }
 
 fn config(data: &str) -> Result<WorkerConfig> {
@@ -87,14 +86,14 @@ fn config(data: &str) -> Result<WorkerConfig> {
 
 async fn inside(
     config: &WorkerConfig,
-    worker: Worker,
+    worker: &Worker,
     command: &str,
     rest: &[String],
 ) -> Result<()> {
     let connection = Connection::open(worker.socket()).await?;
     let builder = ProcessIdentity::current()?;
     let snapshots = Snapshots::open(connection.clone(), builder.clone()).await?;
-    let executor = Executor::new(worker, connection.clone(), builder);
+    let executor = Executor::new(config.clone(), builder);
     match command {
         "status" => println!("{:#?}", Worker::status(config).await?),
         "sweep" => println!("{:?}", sweep(&connection).await?),
@@ -156,10 +155,8 @@ async fn load(snapshots: &Snapshots, tar: &str) -> Result<()> {
     Ok(())
 }
 
-fn request(id: &str, args: &[String], user: ResolvedUser) -> ExecRequest {
+fn request(args: &[String], user: ResolvedUser) -> ExecRequest {
     ExecRequest {
-        id: id.into(),
-        rootfs: Vec::new(),
         args: args.to_vec(),
         env: vec![("TERM".into(), "dumb".into())],
         secret_env: Vec::new(),
@@ -173,7 +170,6 @@ fn request(id: &str, args: &[String], user: ResolvedUser) -> ExecRequest {
         mounts: Vec::new(),
         ulimits: Vec::new(),
         shm_size: None,
-        labels: BTreeMap::new(),
     }
 }
 
@@ -193,16 +189,16 @@ async fn step(
         all => (ResolvedUser::default(), all),
     };
     let key = format!("step-{id}-{}", std::process::id());
-    let mut wanted = request(id, args, user);
-    wanted.rootfs = snapshots.prepare(&key, Some("base")).await?;
-    let upper = touchmark_builder::snapshot::mount::upper_dir(&wanted.rootfs);
+    let wanted = request(args, user);
+    let rootfs = snapshots.prepare(&key, Some("base")).await?;
+    let upper = touchmark_builder::snapshot::mount::upper_dir(&rootfs);
     let cancel = CancellationToken::new();
     let on_interrupt = cancel.clone();
     tokio::spawn(async move {
         let _ = tokio::signal::ctrl_c().await;
         on_interrupt.cancel();
     });
-    let result = executor.run(&wanted, sink, &cancel).await;
+    let result = executor.run(executor.mount(id, &rootfs)?, &wanted, sink, &cancel).await;
     if let Some(upper) = upper.filter(|_| env::var_os("PROBE_UPPER").is_some()) {
         show(&upper, &upper)?;
     }
@@ -242,10 +238,9 @@ async fn layers(snapshots: &Snapshots, executor: &Executor, count: usize) -> Res
         snapshots.commit(&parent, &key).await?;
     }
     let script = "ls / | grep -c ^layer; touch /written";
-    let mut wanted =
-        request("layers", &["sh", "-c", script].map(String::from), ResolvedUser::default());
-    wanted.rootfs = snapshots.prepare("layers", Some(&parent)).await?;
-    println!("{:?}", executor.run(&wanted, &Terminal, &CancellationToken::new()).await?);
+    let wanted = request(&["sh", "-c", script].map(String::from), ResolvedUser::default());
+    let root = executor.mount("layers", &snapshots.prepare("layers", Some(&parent)).await?)?;
+    println!("{:?}", executor.run(root, &wanted, &Terminal, &CancellationToken::new()).await?);
     let directory = tempfile::tempdir_in("/run")?;
     let view = Mounted::mount(&snapshots.view("layers-view", &parent).await?, directory.path())?;
     println!("seen by the builder: {}", fs::read_dir(view.root())?.count());
@@ -262,11 +257,8 @@ async fn layers(snapshots: &Snapshots, executor: &Executor, count: usize) -> Res
 async fn mounts(snapshots: &Snapshots, executor: &Executor) -> Result<()> {
     let private = tempfile::tempdir()?;
     fs::write(private.path().join("file"), "of the host\n")?;
-    let mut wanted = request(
-        "mounts",
-        &["sh".into(), "-c".into(), MOUNTS_SCRIPT.into()],
-        ResolvedUser::default(),
-    );
+    let mut wanted =
+        request(&["sh".into(), "-c".into(), MOUNTS_SCRIPT.into()], ResolvedUser::default());
     let content = b"hunter2".to_vec();
     let mount =
         |target: &str, read_only, source| ExtraMount { target: target.into(), source, read_only };
@@ -280,9 +272,10 @@ async fn mounts(snapshots: &Snapshots, executor: &Executor) -> Result<()> {
         mount("/mnt/tmp", false, MountSource::Tmpfs { size: Some(1 << 20), mode: 0o1777 }),
         mount("/run/secrets/a", true, MountSource::File { content, uid: 0, gid: 0, mode: 0o400 }),
     ];
-    wanted.rootfs = snapshots.prepare("mounts", Some("base")).await?;
-    let upper = touchmark_builder::snapshot::mount::upper_dir(&wanted.rootfs).ok_or("read-only")?;
-    let result = executor.run(&wanted, &Terminal, &CancellationToken::new()).await;
+    let rootfs = snapshots.prepare("mounts", Some("base")).await?;
+    let upper = touchmark_builder::snapshot::mount::upper_dir(&rootfs).ok_or("read-only")?;
+    let root = executor.mount("mounts", &rootfs)?;
+    let result = executor.run(root, &wanted, &Terminal, &CancellationToken::new()).await;
     show(&upper, &upper)?;
     snapshots.remove("mounts").await?;
     snapshots.remove("mounts-view").await?;

@@ -95,3 +95,23 @@ fn a_killed_step_does_not_go_on() {
     let _ = scene.build_only("FROM busybox\nRUN true\n").succeeded();
     assert!(!sleeping(), "the dead builder's step still runs");
 }
+
+#[test]
+fn a_step_whose_runtime_was_killed_too_ends_with_the_next_build() {
+    let scene = Scene::new();
+    let mark = format!("433.{:07}", std::process::id());
+    scene.dockerfile(&format!("FROM busybox\nRUN sleep {mark} & exec sleep {mark}\n"));
+    let mut build =
+        scene.home.start(&["build", "--progress", "plain", "--policy", "touchmark.toml", "ctx"]);
+    let sleeping = || leftovers::uids_of(&format!("sleep {mark}")).len();
+    build.until(Duration::from_secs(120), |_| (sleeping() >= 2).then_some(()));
+    // Both at once: the container is nobody's child then, and only its mounts tell whose it was.
+    let mut runtimes = leftovers::processes(scene.home.dir());
+    runtimes.retain(|process| process.command.contains("--root /run/touchmark-steps/"));
+    assert_eq!(runtimes.len(), 1, "{runtimes:?}");
+    let _ = build.kill();
+    leftovers::kill(&runtimes);
+    assert_ne!(sleeping(), 0, "the step is gone before anyone looked for it");
+    let _ = scene.build_only("FROM busybox\nRUN true\n").succeeded();
+    assert_eq!(sleeping(), 0, "the dead builder's step still runs");
+}

@@ -1,11 +1,12 @@
 //! The network of RUN steps: only what the policy allows gets out, and all of it is written down.
 //! `address`, `names`, `record`, `sink`, `dns_message`, `client_hello` ← `exchange`, `upstream` ← `body`, `tunnel` ← `dns`, `http`,
-//! `tls`, `ssh` ← `namespace`, `step`.
+//! `tls`, `ssh` ← `namespace` ← `ahead`, `step`.
 //!
 //! Absent: inspection of TLS, ports other than 22, 53, 80 and 443. What a step sends elsewhere is refused
 //! by the kernel of its egress namespace and is not recorded one by one.
 
 mod address;
+mod ahead;
 mod body;
 pub mod client_hello;
 mod dns;
@@ -29,6 +30,7 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+use ahead::Ahead;
 pub use namespace::NamespaceError;
 pub use record::{Refusal, RefusalKind, RequestRecord, StepOrigin, StepTraffic};
 pub use sink::{Download, DownloadSink};
@@ -41,6 +43,7 @@ pub(crate) use upstream::{UpstreamError, Upstreams, causes, is_private_refusal};
 #[derive(Debug)]
 pub struct Egress {
     shared: Result<Arc<Shared>, String>,
+    ahead: Ahead,
 }
 
 struct Shared {
@@ -74,7 +77,12 @@ impl Egress {
         let shared = Upstreams::new(&policy).map(|upstreams| {
             Arc::new(Shared { policy, upstreams, store, finished: step::Finished::default() })
         });
-        Self { shared: shared.map_err(|error| error.to_string()) }
+        Self { shared: shared.map_err(|error| error.to_string()), ahead: Ahead::default() }
+    }
+
+    /// As many more steps are to come: while one runs, the namespaces of the next are made.
+    pub fn expect(&self, steps: usize) {
+        self.ahead.expect(steps);
     }
 
     /// Makes the network of one step. Needs the right to make network namespaces, as root of a user
@@ -85,7 +93,7 @@ impl Egress {
     /// [`EgressError`] when the kernel gives no namespace, or when there is no HTTP client.
     pub async fn open_step(&self, origin: StepOrigin) -> Result<StepNetwork, EgressError> {
         let shared = self.shared.clone().map_err(EgressError::Client)?;
-        StepNetwork::open(shared, origin).await
+        StepNetwork::open(shared, self.ahead.take().await?, origin)
     }
 
     /// The requests of all finished steps so far, which are forgotten here.

@@ -85,9 +85,12 @@ impl Step {
 }
 
 impl StepNetwork {
-    pub(super) async fn open(shared: Arc<Shared>, origin: StepOrigin) -> Result<Self, EgressError> {
-        let Namespaces { step: namespace, dns_udp, dns_tcp, http, tls, ssh } =
-            Namespaces::open().await?;
+    pub(super) fn open(
+        shared: Arc<Shared>,
+        namespaces: Namespaces,
+        origin: StepOrigin,
+    ) -> Result<Self, EgressError> {
+        let Namespaces { step: namespace, dns_udp, dns_tcp, http, tls, ssh } = namespaces;
         let io = |source| NamespaceError::Io { step: "serve", source };
         let dns_udp = UdpSocket::from_std(dns_udp).map_err(io)?;
         let dns_tcp = TcpListener::from_std(dns_tcp).map_err(io)?;

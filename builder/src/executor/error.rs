@@ -3,10 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::seccomp::SeccompError;
-use crate::{
-    snapshot::MountError,
-    worker::{ConnectionError, WorkerError},
-};
+use crate::snapshot::MountError;
 
 /// Why a step could not run.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +53,6 @@ pub enum ExecError {
         /// What the kernel said.
         source: io::Error,
     },
-    /// containerd refused or went away.
-    #[error(transparent)]
-    Connection(#[from] ConnectionError),
-    /// The worker is not usable.
-    #[error(transparent)]
-    Worker(#[from] WorkerError),
 }
 
 /// Programs whose absence means that the shell form of RUN cannot work.
@@ -77,19 +68,24 @@ impl ExecError {
         move |source| Self::File { doing, path, source }
     }
 
-    /// What containerd and runc say when a container cannot be created, told apart. runc's text is the only
-    /// thing that tells; what is not recognised is passed on whole.
+    /// What crun and runc say when a container cannot be started, told apart. Their text is the only thing
+    /// that tells; what is not recognised is passed on whole.
     pub(super) fn from_runtime(message: &str, program: &str) -> Self {
-        let reason = message.rsplit("runc create failed: ").next().unwrap_or(message);
-        let reason = reason.trim_end_matches(": unknown").to_owned();
+        let reason = message.rsplit("runc run failed: ").next().unwrap_or(message).to_owned();
         let program = program.to_owned();
-        let is_exec = reason.contains("exec: \"");
-        if is_exec && reason.contains("permission denied") {
+        let exec = ["exec: \"", "executable file `", "open executable: "];
+        let is_exec = exec.iter().any(|text| reason.contains(text));
+        let says = |texts: &[&str]| {
+            let reason = reason.to_lowercase();
+            is_exec && texts.iter().any(|text| reason.contains(text))
+        };
+        // crun's word for a directory is that the operation is not permitted.
+        if says(&["permission denied", "operation not permitted"]) {
             let help = format!("make '{program}' executable (chmod +x), or name its interpreter");
             let reason = "it is not executable".to_owned();
             return Self::Program { program, reason, help, exit_code: 126 };
         }
-        if is_exec && (reason.contains("not found") || reason.contains("no such file")) {
+        if says(&["not found", "no such file"]) {
             let name = program.rsplit('/').next().unwrap_or_default();
             let help = if SHELLS.contains(&name) {
                 "the image has no shell: use the exec form, RUN [\"program\", \"argument\"], or a base image \
@@ -101,7 +97,7 @@ impl ExecError {
             let reason = "the image has no such program".to_owned();
             return Self::Program { program, reason, help, exit_code: 127 };
         }
-        if reason.contains("rlimit") {
+        if reason.to_lowercase().contains("rlimit") {
             let help = "a step cannot raise a limit above the worker's own: give a lower --ulimit, or stop the worker \
                         and build from a shell with a higher one";
             return Self::Setup { reason, help };
@@ -117,31 +113,56 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_told_from_other_failures() {
-        let prefix = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: ";
-        let missing = format!("{prefix}exec: \"foo\": executable file not found in $PATH: unknown");
+        let missing = [
+            "runc run failed: unable to start container process: exec: \"foo\": executable file not found in $PATH",
+            "executable file `foo` not found in $PATH: No such file or directory",
+        ];
+        for text in missing {
+            assert_eq!(
+                ExecError::from_runtime(text, "foo").to_string(),
+                "cannot run 'foo': the image has no such program\n\
+                 help: install 'foo' in an earlier step, or give its full path"
+            );
+        }
+        let shell = [
+            "runc run failed: unable to start container process: exec: \"/bin/sh\": stat /bin/sh: no such file or directory",
+            "executable file `/bin/sh` not found in $PATH: No such file or directory",
+        ];
+        for text in shell {
+            assert_eq!(
+                ExecError::from_runtime(text, "/bin/sh").to_string(),
+                "cannot run '/bin/sh': the image has no such program\n\
+                 help: the image has no shell: use the exec form, RUN [\"program\", \"argument\"], or a base image with one"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_program_is_told_from_other_failures() {
+        let plain = [
+            "runc run failed: unable to start container process: exec: \"/etc/passwd\": permission denied",
+            "open executable: Permission denied",
+            "open executable: Operation not permitted",
+        ];
+        for text in plain {
+            assert_eq!(
+                ExecError::from_runtime(text, "/etc/passwd").to_string(),
+                "cannot run '/etc/passwd': it is not executable\n\
+                 help: make '/etc/passwd' executable (chmod +x), or name its interpreter"
+            );
+        }
+    }
+
+    #[test]
+    fn other_failures_are_passed_on() {
+        let other = "runc run failed: unable to start container process: error during container init: something else";
         assert_eq!(
-            ExecError::from_runtime(&missing, "foo").to_string(),
-            "cannot run 'foo': the image has no such program\n\
-             help: install 'foo' in an earlier step, or give its full path"
-        );
-        let shell =
-            format!("{prefix}exec: \"/bin/sh\": stat /bin/sh: no such file or directory: unknown");
-        assert_eq!(
-            ExecError::from_runtime(&shell, "/bin/sh").to_string(),
-            "cannot run '/bin/sh': the image has no such program\n\
-             help: the image has no shell: use the exec form, RUN [\"program\", \"argument\"], or a base image with one"
-        );
-        let plain = format!("{prefix}exec: \"/etc/passwd\": permission denied: unknown");
-        assert_eq!(
-            ExecError::from_runtime(&plain, "/etc/passwd").to_string(),
-            "cannot run '/etc/passwd': it is not executable\n\
-             help: make '/etc/passwd' executable (chmod +x), or name its interpreter"
-        );
-        let other = format!("{prefix}error during container init: something else: unknown");
-        assert_eq!(
-            ExecError::from_runtime(&other, "foo").to_string(),
+            ExecError::from_runtime(other, "foo").to_string(),
             "cannot start the step's container: unable to start container process: error during container init: something else\n\
              help: `touchmark worker status` shows the versions; the worker's log may say more"
         );
+        let limit =
+            ExecError::from_runtime("setrlimit `RLIMIT_NOFILE`: Operation not permitted", "foo");
+        assert!(limit.to_string().contains("help: a step cannot raise a limit"), "{limit}");
     }
 }

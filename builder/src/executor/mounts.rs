@@ -6,10 +6,7 @@ use oci_spec::runtime::Mount;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::{ExecError, ExecRequest, ExtraMount, MountSource, StepNetns, step_dir::StepDir};
-use crate::{
-    snapshot::{Mounted, OWNER_SHIFT},
-    worker::{Worker, enter::in_worker_mounts},
-};
+use crate::snapshot::{Mounted, OWNER_SHIFT};
 
 /// The size of `/dev/shm`.
 const SHM_SIZE: u64 = 64 << 20;
@@ -59,23 +56,14 @@ pub(super) fn name_files(request: &ExecRequest, dir: &StepDir) -> Result<Vec<Mou
     files.into_iter().map(place).collect()
 }
 
-/// The request's own mounts. Snapshots are mounted in the worker's mount namespace, where the OCI runtime
-/// finds them; the step's directory is removed with them.
-pub(super) fn extra(
-    request: &ExecRequest,
-    dir: &mut StepDir,
-    worker: &Worker,
-) -> Result<Vec<Mount>, ExecError> {
-    let place = |(number, mount)| one(mount, number, dir, worker);
+/// The request's own mounts. Snapshots are mounted in this process's mount namespace, which the OCI runtime
+/// shares; they go with the step's directory, and at the latest with this process.
+pub(super) fn extra(request: &ExecRequest, dir: &mut StepDir) -> Result<Vec<Mount>, ExecError> {
+    let place = |(number, mount)| one(mount, number, dir);
     request.mounts.iter().enumerate().map(place).collect()
 }
 
-fn one(
-    extra: &ExtraMount,
-    number: usize,
-    dir: &mut StepDir,
-    worker: &Worker,
-) -> Result<Mount, ExecError> {
+fn one(extra: &ExtraMount, number: usize, dir: &mut StepDir) -> Result<Mount, ExecError> {
     let mode = if extra.read_only { "ro" } else { "rw" };
     match &extra.source {
         MountSource::Path(path) => {
@@ -86,8 +74,8 @@ fn one(
         }
         MountSource::Snapshot(mounts, within) => {
             let point = dir.subdirectory(&format!("mount{number}"))?;
-            mount_in_worker(worker, mounts, &point)?;
-            let (source, locked) = inside(worker, &point, within)?;
+            Mounted::mount(mounts, &point)?.keep();
+            let (source, locked) = inside(&point, within)?;
             let mut options = vec!["rbind", mode];
             options.extend(locked.iter().filter(|_| extra.read_only));
             Ok(bind(&extra.target, &source, &options))
@@ -112,11 +100,7 @@ fn one(
 
 /// `within` below the mount point, and the flags of the mount there. `..` and links are refused: a
 /// Dockerfile names this path, and the OCI runtime would follow them out of the stage.
-fn inside(
-    worker: &Worker,
-    point: &Path,
-    within: &Path,
-) -> Result<(PathBuf, Vec<&'static str>), ExecError> {
+fn inside(point: &Path, within: &Path) -> Result<(PathBuf, Vec<&'static str>), ExecError> {
     let within = within.strip_prefix("/").unwrap_or(within);
     let plain = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));
     if !within.components().all(plain) {
@@ -126,37 +110,16 @@ fn inside(
         )));
     }
     let below = if within.as_os_str().is_empty() { Path::new(".") } else { within };
-    let flags = in_worker_mounts(worker, || {
+    let look = || {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         let root = rustix::fs::open(point, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         rustix::fs::openat2(root, below, flags, Mode::empty(), resolve)?;
         flags_of(point)
-    });
-    let flags = flags.map_err(ExecError::file("mount from", within))?;
+    };
+    let flags = look().map_err(ExecError::file("mount from", within))?;
     let source = if below == within { point.join(within) } else { point.to_owned() };
     Ok((source, flags))
-}
-
-/// Mounts in the worker's mount namespace, where it stays until the step's directory is removed.
-pub(super) fn mount_in_worker(
-    worker: &Worker,
-    mounts: &[crate::snapshot::Mount],
-    point: &Path,
-) -> Result<(), ExecError> {
-    let mut result = Ok(());
-    in_worker_mounts(worker, || {
-        result = Mounted::mount(mounts, point).map(Mounted::keep);
-        Ok(())
-    })
-    .map_err(ExecError::file("mount at", point))?;
-    Ok(result?)
-}
-
-/// Undoes [`mount_in_worker`].
-pub(super) fn unmount_in_worker(worker: &Worker, point: &Path) -> io::Result<()> {
-    let flags = rustix::mount::UnmountFlags::DETACH | rustix::mount::UnmountFlags::NOFOLLOW;
-    in_worker_mounts(worker, || Ok(rustix::mount::unmount(point, flags)?))
 }
 
 /// Flags of the mount that holds `path`. A nested user namespace may not take them away, and the OCI runtime

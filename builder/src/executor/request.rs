@@ -1,6 +1,6 @@
 //! What is to run.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc};
 
 use serde::Serialize;
 
@@ -9,11 +9,6 @@ use crate::{secret::Secret, snapshot::Mount, ssh::SshAgent};
 /// One step. Ids and owners are the container's own: 0 is root of the step.
 #[derive(Debug, Clone)]
 pub struct ExecRequest {
-    /// Names the step within this build process: words of letters and digits, joined by single `-`, `_` or
-    /// `.`, at most 40 bytes, not used twice at the same time.
-    pub id: String,
-    /// The root file system, from `Snapshots::prepare`.
-    pub rootfs: Vec<Mount>,
     /// The program and its arguments.
     pub args: Vec<String>,
     /// The whole environment; a `PATH` is added when there is none.
@@ -40,8 +35,6 @@ pub struct ExecRequest {
     pub ulimits: Vec<Ulimit>,
     /// The size of `/dev/shm` in bytes; 64 MiB when `None`.
     pub shm_size: Option<u64>,
-    /// Labels for the container, for those who look with containerd's own tools.
-    pub labels: BTreeMap<String, String>,
 }
 
 /// A user whose names were looked up already.
@@ -58,8 +51,8 @@ pub struct ResolvedUser {
 /// A step's network namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepNetns {
-    /// One that is there already; the OCI runtime opens this path inside the worker's mount namespace,
-    /// so `/proc/<pid>/fd/<n>` of the build process is one.
+    /// One that is there already; the OCI runtime opens this path, so `/proc/<pid>/fd/<n>` of the build
+    /// process is one.
     Path(PathBuf),
     /// A new one with nothing but a loopback interface.
     None,

@@ -1,28 +1,26 @@
 //! A request from end to end.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use containerd_client::types;
-use oci_spec::runtime::Spec;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    ExecError, ExecRequest, OutputSink, mounts,
+    ExecError, ExecRequest, OutputSink,
+    container::Container,
+    mounts, probe,
+    runtime::Runtime,
     spec::spec,
     step_dir::StepDir,
-    stubs::Stubs,
-    task::{Task, TaskRequest},
+    stubs::{Stubs, make_standard_points},
 };
-use crate::worker::{
-    Connection, ProcessIdentity, Worker, connection::BUILDER_LABEL, sweep::remove_containers,
+use crate::{
+    snapshot::{Mount, Mounted, mount::upper_dir},
+    worker::{ProcessIdentity, WorkerConfig, sweep::end_steps},
 };
-
-/// The length of mount options from which on the root file system is mounted here instead of by the shim:
-/// the kernel takes a page, and not every shim shortens paths.
-const LONG_OPTIONS: usize = 3000;
 
 /// What a step's first process exited with: 0 for success, 128 + n when signal n ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,31 +37,57 @@ impl ExitCode {
 /// Runs steps on a worker; any number at the same time.
 #[derive(Debug, Clone)]
 pub struct Executor {
-    worker: Worker,
-    connection: Connection,
+    config: WorkerConfig,
     builder: ProcessIdentity,
+    runtime: Arc<OnceCell<Runtime>>,
+}
+
+/// A step's root file system, mounted for it alone.
+#[derive(Debug)]
+pub struct StepRoot {
+    // Unmounted before its directory is removed: fields are dropped in this order.
+    mounted: Mounted,
+    dir: StepDir,
+    upper: Option<PathBuf>,
+}
+
+impl StepRoot {
+    /// Where it is mounted, visible to this process only.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.mounted.root()
+    }
 }
 
 impl Executor {
-    /// An executor for the calling process, which is inside the worker (`worker::enter`).
+    /// An executor for the calling process, which is inside the worker (`worker::enter`) and has a mount
+    /// namespace of its own (`worker::isolate`). It finds the OCI runtime where `config` says.
     #[must_use]
-    pub fn new(worker: Worker, connection: Connection, builder: ProcessIdentity) -> Self {
-        Self { worker, connection, builder }
+    pub fn new(config: WorkerConfig, builder: ProcessIdentity) -> Self {
+        Self { config, builder, runtime: Arc::default() }
     }
 
     /// Ends the steps of builds that are not alive any more. Who takes over what such a build held does this
     /// first: the kernel frees its locks before anyone ends its steps.
-    ///
-    /// # Errors
-    /// When containerd does not answer.
-    pub async fn end_orphans(&self) -> Result<(), ExecError> {
-        remove_containers(&self.connection).await?;
-        Ok(())
+    pub async fn end_orphans(&self) {
+        end_steps().await;
     }
 
-    /// Runs a step and waits for its end. Output is passed on as it comes, all of it before this returns.
-    /// Afterwards, however it ended, no process, mount or file of the step is left; the changes are in the
-    /// upper directory of `request.rootfs`, without the empty mount points that the OCI runtime made.
+    /// Mounts `rootfs`, from `Snapshots::prepare`, for one step. `id` names the step within this build
+    /// process: words of letters and digits, joined by single `-`, `_` or `.`, at most 40 bytes, not used
+    /// twice at the same time.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or the kernel refuses the mount.
+    pub fn mount(&self, id: &str, rootfs: &[Mount]) -> Result<StepRoot, ExecError> {
+        let dir = StepDir::make(&self.builder, id)?;
+        let mounted = Mounted::mount(rootfs, &dir.subdirectory("rootfs")?)?;
+        Ok(StepRoot { mounted, dir, upper: upper_dir(rootfs) })
+    }
+
+    /// Runs a step in its root and waits for its end. Output is passed on as it comes, all of it before this
+    /// returns. Afterwards, however it ended, no process, mount or file of the step is left; the changes are
+    /// in the upper directory of its root, without the empty mount points that the OCI runtime made.
     ///
     /// Cancelling sends SIGTERM, after a second SIGKILL.
     ///
@@ -72,104 +96,35 @@ impl Executor {
     /// [`ExitCode`] other than 0.
     pub async fn run(
         &self,
+        root: StepRoot,
         request: &ExecRequest,
         output: &dyn OutputSink,
         cancel: &CancellationToken,
     ) -> Result<ExitCode, ExecError> {
-        let mut dir = StepDir::make(&self.builder, &request.id)?;
+        let StepRoot { mounted, mut dir, upper } = root;
+        let runtime = self.runtime.get_or_try_init(|| probe::choose(&self.config, &self.builder));
+        let runtime = runtime.await?;
         let mut extra = mounts::name_files(request, &dir)?;
-        extra.extend(mounts::extra(request, &mut dir, &self.worker)?);
+        extra.extend(mounts::extra(request, &mut dir)?);
         // `/dev`, `/proc` and `/sys` stay in the layer of a bare image, as they do with BuildKit; there also
         // `/dev` goes where something else is mounted in it, or the size of `/dev/shm` is asked for.
         let own: Vec<_> = extra.iter().map(|mount| mount.destination().clone()).collect();
         let shm = request.shm_size.map(|_| Path::new("/dev/shm"));
         let targets: Vec<_> = own.iter().map(PathBuf::as_path).chain(shm).collect();
-        let stubs = Stubs::before(&request.rootfs, &targets, &dir.subdirectory("view")?)?;
-        let spec = spec(request, extra)?;
-        let result = self.run_in(&dir, &spec, request, output, cancel).await;
-        stubs.remove();
-        result
-    }
-
-    async fn run_in(
-        &self,
-        dir: &StepDir,
-        spec: &Spec,
-        request: &ExecRequest,
-        output: &dyn OutputSink,
-        cancel: &CancellationToken,
-    ) -> Result<ExitCode, ExecError> {
+        let stubs = Stubs::before(mounted.root(), upper, &targets)?;
+        make_standard_points(mounted.root())?;
+        dir.configure(&spec(request, extra, runtime.filter())?)?;
         if cancel.is_cancelled() {
             return Err(ExecError::Cancelled);
         }
-        let (rootfs, point) = self.rootfs(dir, request)?;
-        let (stdout, stderr) = (dir.pipe("stdout")?, dir.pipe("stderr")?);
         let program = request.args.first().map(String::as_str).unwrap_or_default();
-        let wanted = TaskRequest {
-            id: self.container_id(&request.id),
-            program,
-            spec,
-            rootfs,
-            labels: self.labels(request),
-            stdout: &stdout,
-            stderr: &stderr,
+        let ended = match Container::start(runtime, &dir) {
+            Ok(container) => container.run(program, output, cancel).await,
+            Err(error) => Err(error),
         };
-        let result = self.run_task(wanted, program, output, cancel).await;
-        if let Some(point) = point {
-            let unmounted = mounts::unmount_in_worker(&self.worker, &point);
-            unmounted.map_err(ExecError::file("unmount", point))?;
-        }
-        result
-    }
-
-    async fn run_task(
-        &self,
-        wanted: TaskRequest<'_>,
-        program: &str,
-        output: &dyn OutputSink,
-        cancel: &CancellationToken,
-    ) -> Result<ExitCode, ExecError> {
-        let mut task = Task::create(&self.connection, wanted).await?;
-        match task.run(program, output, cancel).await {
-            Ok(status) => {
-                task.delete().await?;
-                Ok(ExitCode(status))
-            }
-            Err(error) => {
-                task.remove().await;
-                Err(error)
-            }
-        }
-    }
-
-    /// What the shim mounts, and the mount point to be undone afterwards, if any.
-    fn rootfs(
-        &self,
-        dir: &StepDir,
-        request: &ExecRequest,
-    ) -> Result<(Vec<types::Mount>, Option<PathBuf>), ExecError> {
-        let length = |mount: &crate::snapshot::Mount| -> usize {
-            mount.options.iter().map(|option| option.len() + 1).sum()
-        };
-        if request.rootfs.iter().all(|mount| length(mount) < LONG_OPTIONS) {
-            return Ok((request.rootfs.iter().map(types::Mount::from).collect(), None));
-        }
-        let point = dir.subdirectory("rootfs")?;
-        mounts::mount_in_worker(&self.worker, &request.rootfs, &point)?;
-        let bind = crate::snapshot::Mount::bind(&point, false);
-        Ok((vec![types::Mount::from(&bind)], Some(point)))
-    }
-
-    /// Unique in the worker, within containerd's 76 bytes.
-    fn container_id(&self, step: &str) -> String {
-        let builder = self.builder.to_string();
-        let short: Vec<_> = builder.split(':').take(2).collect();
-        format!("{}-{step}", short.join("-"))
-    }
-
-    fn labels(&self, request: &ExecRequest) -> HashMap<String, String> {
-        let own = [(BUILDER_LABEL.to_owned(), self.builder.to_string())];
-        let given = request.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
-        given.chain(own).collect()
+        // What is taken out of a mounted file system's own directory may still be seen through it.
+        drop(mounted);
+        stubs.remove();
+        ended
     }
 }

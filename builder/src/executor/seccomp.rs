@@ -93,6 +93,22 @@ pub fn default_profile(architecture: &str) -> Result<LinuxSeccomp, SeccompError>
     Ok(seccomp)
 }
 
+/// A filter that lets nothing through.
+pub(super) fn nothing() -> LinuxSeccomp {
+    let mut seccomp = LinuxSeccomp::default();
+    seccomp
+        .set_default_action(LinuxSeccompAction::ScmpActErrno)
+        .set_default_errno_ret(Some(EPERM))
+        .set_architectures(None)
+        .set_syscalls(None);
+    seccomp
+}
+
+/// Names the default profile, for what was made from it.
+pub(super) fn default_text() -> &'static str {
+    DEFAULT
+}
+
 fn syscall(rule: Rule) -> Result<LinuxSyscall, OciSpecError> {
     let action = match rule.action {
         Action::Allow => LinuxSeccompAction::ScmpActAllow,

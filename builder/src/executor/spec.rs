@@ -21,14 +21,22 @@ const STEP_IDS: u32 = 65536;
 /// Where programs are looked for when the image says nothing.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The configuration for `request`; `extra` are the mounts after the standard ones.
+/// The annotation by which crun takes a filter of system calls as it is.
+const FILTER: &str = "run.oci.seccomp_bpf_data";
+
+/// The configuration for `request`; `extra` are the mounts after the standard ones, `filter` is the default
+/// filter of system calls as crun made it once (base64).
 ///
 /// There is no cgroup path and no resource limit in it: without a delegated cgroup the OCI runtime would
 /// refuse both.
 ///
 /// # Errors
 /// [`ExecError::Request`] when the request names an unknown limit, no program, or a relative directory.
-pub fn spec(request: &ExecRequest, extra: Vec<Mount>) -> Result<Spec, ExecError> {
+pub fn spec(
+    request: &ExecRequest,
+    extra: Vec<Mount>,
+    filter: Option<&str>,
+) -> Result<Spec, ExecError> {
     let mut all = mounts::standard(request);
     all.extend(extra);
     let mut root = Root::default();
@@ -39,8 +47,8 @@ pub fn spec(request: &ExecRequest, extra: Vec<Mount>) -> Result<Spec, ExecError>
         .set_root(Some(root))
         .set_hostname(Some(request.hostname.clone()))
         .set_mounts(Some(all))
-        .set_annotations(None)
-        .set_linux(Some(linux(request)?));
+        .set_annotations(filter.filter(|_| !request.insecure).map(annotation))
+        .set_linux(Some(linux(request, filter.is_some())?));
     Ok(spec)
 }
 
@@ -115,10 +123,16 @@ fn rlimit(ulimit: &Ulimit) -> Result<PosixRlimit, ExecError> {
     Ok(limits.build()?)
 }
 
-fn linux(request: &ExecRequest) -> Result<Linux, ExecError> {
-    let seccomp = match request.insecure {
-        true => None,
-        false => Some(seccomp::default_profile(std::env::consts::ARCH)?),
+fn annotation(filter: &str) -> HashMap<String, String> {
+    HashMap::from([(FILTER.to_owned(), filter.to_owned())])
+}
+
+fn linux(request: &ExecRequest, filtered: bool) -> Result<Linux, ExecError> {
+    let seccomp = match (request.insecure, filtered) {
+        (true, _) => None,
+        // Should the annotation ever be passed over, nothing at all runs.
+        (false, true) => Some(seccomp::nothing()),
+        (false, false) => Some(seccomp::default_profile(std::env::consts::ARCH)?),
     };
     let (masked, read_only): (&[&str], &[&str]) =
         if request.insecure { (&[], &[]) } else { (&MASKED, &READ_ONLY) };

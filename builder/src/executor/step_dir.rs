@@ -1,9 +1,10 @@
-//! A step's directory under the worker's `/run`: its pipes, generated files and mount points. It lies in
-//! memory, and its path can be traversed by the step's ids.
+//! A step's directory under the worker's `/run`: the runtime's files, generated files and mount points. It
+//! lies in memory, and its path can be traversed by the step's ids. Its name tells the step's processes from
+//! all others, also when this process is killed: the next build ends them (`worker::steps`).
 
 use std::{
     fs,
-    io::{ErrorKind, Write},
+    io::{BufWriter, ErrorKind, Write},
     os::{
         fd::AsRawFd,
         unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
@@ -12,25 +13,30 @@ use std::{
     sync::Arc,
 };
 
-use nix::{sys::stat::Mode, unistd::mkfifo};
+use oci_spec::runtime::Spec;
 
 use super::{ExecError, mounts};
 use crate::{
     ssh::{SshAgent, server::AgentServer},
-    worker::{ProcessIdentity, start::STEPS_DIR, sweep::remove_step_dir},
+    worker::{
+        ProcessIdentity,
+        start::STEPS_DIR,
+        steps::{dir_name, remove_step_dir},
+    },
 };
 
 /// The directory; removed on drop, and by the next build's sweep when this one is killed.
 #[derive(Debug)]
 pub(super) struct StepDir {
     path: PathBuf,
+    id: String,
     servers: Vec<AgentServer>,
 }
 
 impl StepDir {
     /// Makes the directory of step `id` of `builder`.
     pub(super) fn make(builder: &ProcessIdentity, id: &str) -> Result<Self, ExecError> {
-        // containerd's own rule for names, so that the container may bear it too.
+        // A rule that every runtime's names keep.
         let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_alphanumeric());
         if id.len() > 40 || !id.split(['-', '_', '.']).all(word) {
             return Err(ExecError::Request(format!("'{id}' cannot name a step")));
@@ -39,9 +45,32 @@ impl StepDir {
             Err(ExecError::File { source, .. }) if source.kind() == ErrorKind::AlreadyExists => {}
             other => other?,
         }
-        let path = Path::new(STEPS_DIR).join(format!("{builder}-{id}"));
+        let path = Path::new(STEPS_DIR).join(dir_name(builder, id));
         directory(&path)?;
-        Ok(Self { path, servers: Vec::new() })
+        Ok(Self { path, id: id.to_owned(), servers: Vec::new() })
+    }
+
+    /// The directory, absolute.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the step's container is called: the runtime's state is in this directory, so that is unique.
+    pub(super) fn container(&self) -> &str {
+        &self.id
+    }
+
+    /// Writes what the runtime reads. It may hold secrets: nobody but this user may.
+    pub(super) fn configure(&self, spec: &Spec) -> Result<(), ExecError> {
+        let path = self.path.join("config.json");
+        let write = || {
+            let mut options = fs::File::options();
+            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            let mut file = BufWriter::new(file);
+            serde_json::to_writer(&mut file, spec)?;
+            file.flush()
+        };
+        write().map_err(ExecError::file("write", path.clone()))
     }
 
     /// Makes a directory in it.
@@ -90,14 +119,6 @@ impl StepDir {
             fs::set_permissions(&path, PermissionsExt::from_mode(mode))
         };
         open().map_err(ExecError::file("make the socket", path.clone()))?;
-        Ok(path)
-    }
-
-    /// Makes a pipe in it.
-    pub(super) fn pipe(&self, name: &str) -> Result<PathBuf, ExecError> {
-        let path = self.path.join(name);
-        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)
-            .map_err(|errno| ExecError::file("make the pipe", path.clone())(errno.into()))?;
         Ok(path)
     }
 }

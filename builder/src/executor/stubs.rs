@@ -7,15 +7,14 @@ use std::{
     fs, io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::MetadataExt,
+        unix::fs::{MetadataExt, PermissionsExt},
     },
     path::{Component, Path, PathBuf},
 };
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 
-use super::ExecError;
-use crate::snapshot::{Mount, Mounted, mount::upper_dir};
+use super::{ExecError, mounts};
 
 /// Links followed on the way to one mount point.
 const MAX_LINKS: usize = 40;
@@ -41,17 +40,18 @@ struct Directory {
 }
 
 impl Stubs {
-    /// Notes which of `targets` are missing from the root file system. `view` is an empty directory to look
-    /// at it through, before anyone else mounts it.
+    /// Notes which of `targets` are missing from the root file system, which is mounted at `root` and whose
+    /// changes go to `upper`. Looking leaves no trace in there.
     pub(super) fn before(
-        rootfs: &[Mount],
+        root: &Path,
+        upper: Option<PathBuf>,
         targets: &[&Path],
-        view: &Path,
     ) -> Result<Self, ExecError> {
-        let Some(upper) = upper_dir(rootfs) else { return Ok(Self::default()) };
-        let mounted = Mounted::mount(&read_only(rootfs), view)?;
-        let mut stubs = Self { upper: Some(upper), ..Self::default() };
-        let root = open(mounted.root()).map_err(ExecError::file("open", view))?;
+        if upper.is_none() {
+            return Ok(Self::default());
+        }
+        let mut stubs = Self { upper, ..Self::default() };
+        let root = open(root).map_err(ExecError::file("open", root))?;
         for target in targets {
             // Whatever cannot be looked at is left to the OCI runtime, which then says why.
             let _ = stubs.note(&root, target);
@@ -139,18 +139,24 @@ impl Stubs {
     }
 }
 
-/// The same file system without its upper directory's being written to.
-fn read_only(rootfs: &[Mount]) -> Vec<Mount> {
-    let one = |mount: &Mount| {
-        let Some(upper) = mount.option("upperdir").map(str::to_owned) else {
-            return Mount::bind(&mount.source, true);
-        };
-        let mut view = mount.clone();
-        view.options.retain(|o| !o.starts_with("upperdir=") && !o.starts_with("workdir="));
-        view.options.push("ro".to_owned());
-        view.with_lower_dir(Path::new(&upper))
-    };
-    rootfs.iter().map(one).collect()
+/// Makes the mount points that stay in the layer of a bare image. Left to itself, each OCI runtime gives them
+/// a mode of its own, and the layer would tell which one it was.
+pub(super) fn make_standard_points(root: &Path) -> Result<(), ExecError> {
+    let fault = || ExecError::file("make mount points in", root);
+    let directory = open(root).map_err(fault())?;
+    for name in ["dev", "proc", "sys"] {
+        let made = rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o755));
+        match made {
+            Err(rustix::io::Errno::EXIST) => continue,
+            other => other.map_err(|errno| fault()(errno.into()))?,
+        }
+        let path = root.join(name);
+        // Whatever the umask of this process is.
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&path, mode).map_err(fault())?;
+        mounts::give(&path, (0, 0)).map_err(fault())?;
+    }
+    Ok(())
 }
 
 /// The names of a path, the last first, so that the next one can be popped.

@@ -85,17 +85,6 @@ impl From<types::Mount> for Mount {
     }
 }
 
-impl From<&Mount> for types::Mount {
-    fn from(mount: &Mount) -> Self {
-        Self {
-            r#type: mount.kind.clone(),
-            source: mount.source.to_string_lossy().into_owned(),
-            target: String::new(),
-            options: mount.options.clone(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -47,6 +47,14 @@ pub enum SnapshotError {
     },
 }
 
+impl SnapshotError {
+    /// Whether containerd said that the thing is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Connection(error) if error.is_not_found())
+    }
+}
+
 /// Whether a snapshot is finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotKind {

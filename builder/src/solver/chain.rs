@@ -206,6 +206,13 @@ impl Chains {
 
     /// An active snapshot on top of `chain`, its mounts, and the key under which it is committed.
     pub async fn prepare(&self, chain: &[Digest]) -> Result<Active, SolveError> {
+        // Mostly the layers are there: the step before made them. Asking first would only take time.
+        if let Some(id) = chain_id(chain) {
+            match Active::on(Some(&snapshot_name(&id)), &self.snapshots).await {
+                Err(SolveError::Snapshot(error)) if error.is_not_found() => {}
+                done => return done,
+            }
+        }
         let parent = self.snapshot(chain).await?;
         Active::on(parent.as_deref(), &self.snapshots).await
     }

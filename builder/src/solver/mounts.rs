@@ -198,7 +198,7 @@ impl StepMounts {
                 solver.observer.event(Event::Resumed(origin));
             }
             if *sharing != Sharing::Shared {
-                solver.host.executor.end_orphans().await?;
+                solver.host.executor.end_orphans().await;
             }
             fill(solver, &taken, name).await?;
             self.caches.insert(Digest::of(&serde_json::to_vec(name)?), taken);
@@ -220,7 +220,7 @@ impl StepMounts {
                 let name = cache_name(mount, from).map(|name| serde_json::to_vec(&name));
                 let name = name.transpose()?.unwrap_or_default();
                 let taken = self.caches.get(&Digest::of(&name)).ok_or(SolveError::EmptyChain)?;
-                // Mounted by the worker first: the step's ids cannot walk the path to it.
+                // Mounted for the step first: its ids cannot walk the path to it.
                 let bind = snapshot::Mount::bind(taken.path(), false);
                 MountSource::Snapshot(vec![bind], "/".into())
             }

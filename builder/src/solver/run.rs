@@ -1,9 +1,6 @@
 //! RUN: a process on top of the parent's layers, with its own namespaces and the egress network.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::Serialize;
 
@@ -23,7 +20,7 @@ use super::{
 use crate::{
     egress::{StepOrigin, StepTraffic},
     executor::{ExecRequest, ExtraMount, MountSource, ResolvedUser, StepNetns},
-    graph::{InlineFile, NetworkMode, Origin, RunOp, Security},
+    graph::{InlineFile, NetworkMode, Op, Origin, RunOp, Security, Vertex},
     oci::digest::Digest,
     source::passwd,
 };
@@ -80,7 +77,7 @@ pub(super) async fn solve(
     let mut mounted = StepMounts::ready(solver, origin, &mounts).await?;
     mounted.variable = lent::variable(op, &placed);
     let active = solver.host.chains.prepare(&parent.layers).await?;
-    let ran = execute(solver, op, origin, &active, &parent.layers, &mut mounted).await;
+    let ran = execute(solver, op, origin, &active, &mut mounted).await;
     mounted.close(&solver.host.chains).await;
     let traffic = match ran {
         Ok(traffic) => traffic,
@@ -97,6 +94,12 @@ pub(super) async fn solve(
         entitlements: entitlements(op),
     };
     solver.conclude(active, &parent.layers, parent, &key, want, found).await
+}
+
+/// How many of these are steps with a network of their own.
+pub(super) fn networked(vertices: &[Vertex]) -> usize {
+    let own = |op: &Op| matches!(op, Op::Run(op) if op.network == NetworkMode::Default);
+    vertices.iter().filter(|vertex| own(&vertex.op)).count()
 }
 
 /// Names what this build's steps may not do, and what no step can.
@@ -130,14 +133,11 @@ async fn execute(
     op: &RunOp,
     origin: &Origin,
     active: &Active,
-    chain: &[Digest],
     mounted: &mut StepMounts,
 ) -> Result<StepTraffic, SolveError> {
     let host = &solver.host;
-    let user = {
-        let view = host.chains.view(chain).await?;
-        passwd::resolve_user(view.path(), &op.user)?
-    };
+    let root = host.executor.mount(&active.key, &active.mounts)?;
+    let user = passwd::resolve_user(root.path(), &op.user)?;
     let network = match op.network {
         NetworkMode::None | NetworkMode::Host => None,
         NetworkMode::Default => {
@@ -151,8 +151,6 @@ async fn execute(
     };
     let settings = &solver.options.settings;
     let request = ExecRequest {
-        id: active.key.clone(),
-        rootfs: active.mounts.clone(),
         args: op.args.clone(),
         env: environment(op, mounted.variable.take()),
         secret_env: std::mem::take(&mut mounted.env),
@@ -178,10 +176,9 @@ async fn execute(
         mounts: op.files.iter().map(script).chain(mounted.extra.drain(..)).collect(),
         ulimits: settings.ulimits.clone(),
         shm_size: settings.shm_size,
-        labels: BTreeMap::new(),
     };
     let sink = StepOutput::new(solver, origin);
-    let ended = host.executor.run(&request, &sink, &solver.cancel).await;
+    let ended = host.executor.run(root, &request, &sink, &solver.cancel).await;
     sink.finish();
     let traffic = match network {
         Some(network) => network.finish().await,

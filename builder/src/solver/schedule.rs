@@ -152,6 +152,7 @@ impl Solver {
         self.refuse(&merged.vertices)?;
         self.emulate(&merged.vertices).await?;
         self.observer.event(Event::Planned(&planned(&merged.vertices)));
+        self.host.egress.expect(run::networked(&merged.vertices));
         let started = OffsetDateTime::now_utc();
         let uses = Uses::of(graphs, &merged, self.options.compress, self.all);
         let diary = Diary::new(&self.host.cache, &self.options.project);

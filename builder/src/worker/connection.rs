@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use containerd_client::services::v1::{
-    containers_client::ContainersClient, content_client::ContentClient, diff_client::DiffClient,
-    images_client::ImagesClient, leases_client::LeasesClient,
-    snapshots::snapshots_client::SnapshotsClient, tasks_client::TasksClient,
+    content_client::ContentClient, diff_client::DiffClient, images_client::ImagesClient,
+    leases_client::LeasesClient, snapshots::snapshots_client::SnapshotsClient,
     version_client::VersionClient,
 };
 use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Channel};
@@ -74,14 +73,6 @@ impl Connection {
         let unreachable =
             |source| ConnectionError::Unreachable { socket: socket.to_owned(), source };
         Ok(Self { channel: containerd_client::connect(socket).await.map_err(unreachable)? })
-    }
-
-    pub(crate) fn containers(&self) -> ContainersClient<Channel> {
-        ContainersClient::new(self.channel.clone())
-    }
-
-    pub(crate) fn tasks(&self) -> TasksClient<Channel> {
-        TasksClient::new(self.channel.clone())
     }
 
     pub(crate) fn snapshots(&self) -> SnapshotsClient<Channel> {

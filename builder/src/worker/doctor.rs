@@ -46,9 +46,8 @@ impl Default for DoctorPaths {
 }
 
 /// The programs, each with the Debian and Ubuntu package that brings it.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("containerd", "containerd"),
-    ("containerd-shim-runc-v2", "containerd"),
     ("runc", "runc"),
     ("rootlesskit", "rootlesskit"),
     ("newuidmap", "uidmap"),

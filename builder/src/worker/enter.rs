@@ -12,14 +12,13 @@ use std::{
     },
     path::PathBuf,
     process::Command,
-    thread,
 };
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::{
     mount::{MountPropagationFlags, UnmountFlags},
     process::{Pid, PidfdFlags},
-    thread::{LinkNameSpaceType, ThreadNameSpaceType},
+    thread::ThreadNameSpaceType,
 };
 
 use super::{Worker, WorkerError, containerd_config::STATE_DIR, start::STEPS_DIR};
@@ -67,26 +66,6 @@ fn join(worker: &Worker) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs `work` on a thread of its own in the worker's mount namespace, where the OCI runtime resolves
-/// mount sources; a mount made there outlives this process until something removes it.
-pub(crate) fn in_worker_mounts<T: Send>(
-    worker: &Worker,
-    work: impl FnOnce() -> io::Result<T> + Send,
-) -> io::Result<T> {
-    let namespace = fs::File::open(format!("/proc/{}/ns/mnt", worker.pid()))?;
-    let moved = move || {
-        // The kernel moves only a thread that shares its root and current directory with no other.
-        unshare(CloneFlags::CLONE_FS)?;
-        rustix::thread::move_into_link_name_space(
-            namespace.as_fd(),
-            Some(LinkNameSpaceType::Mount),
-        )?;
-        work()
-    };
-    thread::scope(|scope| scope.spawn(moved).join())
-        .unwrap_or_else(|_| Err(io::Error::other("the mounting thread ended early")))
-}
-
 /// Whether the calling process is in the worker's user namespace.
 #[must_use]
 pub fn is_inside(worker: &Worker) -> bool {
@@ -111,8 +90,8 @@ pub fn isolate(worker: &Worker) -> Result<(), WorkerError> {
     let propagation = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", propagation)
         .map_err(|e| step("separate the mounts")(e.into()))?;
-    // The copy also holds the root file systems of steps that other builds run just now. Kept here, they
-    // would keep those snapshots' files on the disk until this build ends.
+    // The copy also holds what containerd mounts just now, when it unpacks an image. Kept here, that would
+    // keep the snapshot's files on the disk until this build ends.
     // Bounded by fs.mount-max.
     let table = fs::read_to_string("/proc/self/mountinfo").map_err(step("read the mount table"))?;
     for target in inherited(&table) {
@@ -121,7 +100,7 @@ pub fn isolate(worker: &Worker) -> Result<(), WorkerError> {
     Ok(())
 }
 
-/// Mount points of other builds' steps, the innermost first (proc_pid_mountinfo(5), field 5).
+/// Mount points of containerd and of steps, the innermost first (proc_pid_mountinfo(5), field 5).
 fn inherited(table: &str) -> Vec<&str> {
     let prefixes = [format!("{STATE_DIR}/"), format!("{STEPS_DIR}/")];
     let points = table.lines().filter_map(|line| line.split(' ').nth(4));
@@ -136,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_other_steps_mounts_are_detached_innermost_first() {
+    fn only_inherited_mounts_of_layers_are_detached_innermost_first() {
         let table = "1 0 0:1 / / rw - ext4 /dev/a rw\n\
              2 1 0:2 / /run rw - tmpfs t rw\n\
              3 2 0:3 / /run/touchmark-containerd/x/rootfs rw - overlay o rw\n\

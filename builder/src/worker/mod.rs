@@ -7,7 +7,7 @@
 //! - [`enter`]: the build process joins the worker's user and mount namespaces
 //! - [`connection`]: the one way to talk to containerd
 //! - [`process`]: who a process is, also after its number was given away again
-//! - [`sweep`]: removes what a killed build left, [`shims`] without a record too; [`parts`]; [`status`]; [`stop`]
+//! - [`sweep`]: removes what a killed build left, its [`steps`] first; [`parts`]; [`status`]; [`stop`]
 //!
 //! Absent on purpose: a daemon of our own, images and content in containerd, anything that needs root.
 
@@ -19,9 +19,9 @@ pub mod enter;
 mod error;
 pub mod parts;
 pub mod process;
-mod shims;
 pub mod start;
 pub mod status;
+pub(crate) mod steps;
 pub mod stop;
 pub mod subid;
 pub mod sweep;

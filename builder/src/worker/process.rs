@@ -2,11 +2,16 @@
 //! one process for ever, so what a killed build left can be told from what a running one uses.
 
 use std::{
+    collections::HashSet,
     fmt, fs,
     io::{self, Read},
     path::Path,
     str::FromStr,
+    thread,
+    time::Duration,
 };
+
+use rustix::process::{Pid, Signal};
 
 use super::WorkerError;
 
@@ -51,11 +56,6 @@ impl ProcessIdentity {
     /// When there is none, or `/proc` cannot be read.
     pub fn of(pid: u32) -> io::Result<Self> {
         Ok(Self { pid, start: stat(pid)?.start, boot: boot()? })
-    }
-
-    /// The process of this boot that had this id from this start time on, alive or not.
-    pub(super) fn of_this_boot(pid: u32, start: u64) -> io::Result<Self> {
-        Ok(Self { pid, start, boot: boot()? })
     }
 
     /// The process id.
@@ -120,8 +120,54 @@ pub(super) fn all() -> io::Result<Vec<u32>> {
     Ok(names.filter_map(|name| name.to_str()?.parse().ok()).collect())
 }
 
+/// The processes whose parent `pid` is.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let all = all().unwrap_or_default().into_iter();
+    all.filter(|child| stat(*child).is_ok_and(|stat| stat.parent == pid)).collect()
+}
+
+/// `found` and everything below it in a list of (process, parent).
+pub(super) fn with_descendants(mut found: HashSet<u32>, parents: &[(u32, u32)]) -> HashSet<u32> {
+    loop {
+        let below = parents.iter().filter(|(_, parent)| found.contains(parent));
+        let more: Vec<_> = below.map(|(pid, _)| *pid).filter(|pid| !found.contains(pid)).collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
+}
+
+/// Kills `pid` with everything below it. It is stopped first, so that it cannot let go of a process that it
+/// just made.
+pub(crate) fn kill_tree(pid: u32) {
+    /// The kernel stops a process that runs at its next return from the kernel.
+    const LOOKS: u32 = 100;
+    signal(pid, Signal::STOP);
+    for _ in 0..LOOKS {
+        match stat(pid) {
+            Ok(stat) if !matches!(stat.state, b'T' | b't' | b'Z' | b'X') => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            _ => break,
+        }
+    }
+    let all = all().unwrap_or_default().into_iter();
+    let parents: Vec<_> = all.filter_map(|pid| Some((pid, stat(pid).ok()?.parent))).collect();
+    // Those below first: without their parent they would be nobody's.
+    let mut below = with_descendants(HashSet::from([pid]), &parents);
+    below.remove(&pid);
+    below.into_iter().chain([pid]).for_each(|pid| signal(pid, Signal::KILL));
+}
+
+/// A signal to a process that may be gone by now.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
+}
+
 /// A file of `/proc` or the worker's state, at most 64 KiB of it.
-pub(super) fn read_small(path: &Path) -> io::Result<String> {
+pub(crate) fn read_small(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(64 << 10).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -140,6 +186,29 @@ mod tests {
         assert!(!other.is_alive());
         let earlier_boot = ProcessIdentity { boot: "00000000".into(), ..me };
         assert!(!earlier_boot.is_alive());
+    }
+
+    #[test]
+    fn descendants_are_found_in_any_order() {
+        let parents = [(5, 4), (4, 3), (3, 2), (9, 8), (2, 1)];
+        let found = with_descendants(HashSet::from([3]), &parents);
+        assert_eq!(found, HashSet::from([3, 4, 5]));
+    }
+
+    #[test]
+    fn a_tree_is_killed_with_what_it_made() {
+        let script = "sleep 60 & sleep 60 & wait";
+        let mut child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
+        while children(child.id()).len() < 2 {
+            thread::sleep(Duration::from_millis(2));
+        }
+        let below = children(child.id());
+        kill_tree(child.id());
+        child.wait().unwrap();
+        let gone = |pid: &u32| stat(*pid).map_or(true, |stat| matches!(stat.state, b'Z' | b'X'));
+        while !below.iter().all(gone) {
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// How long to sleep between two looks at the socket.
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 
-/// Where steps keep their pipes and generated files, inside the worker's private `/run`.
+/// Where steps keep their generated files, inside the worker's private `/run`.
 pub(crate) const STEPS_DIR: &str = "/run/touchmark-steps";
 
 /// Shims keep their sockets in `/run/containerd`, whatever containerd's configuration says. Where the machine

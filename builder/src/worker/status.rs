@@ -34,7 +34,7 @@ pub struct WorkerStatus {
     pub worker: Option<Worker>,
     /// Processes in its user namespace and rootlesskit itself, by id.
     pub processes: Vec<WorkerProcess>,
-    /// containerd, runc, rootlesskit.
+    /// containerd, runc, rootlesskit, and crun where it is installed.
     pub parts: Vec<Part>,
     /// What the running containerd says of itself, for example "1.6.20".
     pub containerd_version: Option<String>,

@@ -9,11 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 
 use super::{
     Worker, WorkerConfig, WorkerError, config, enter,
-    process::{self, read_small},
+    process::{self, read_small, signal, with_descendants},
     start, status,
 };
 
@@ -73,7 +73,7 @@ impl Worker {
     }
 }
 
-/// Ends everything in three rounds: the steps and their shims at once, containerd and rootlesskit politely
+/// Ends everything in three rounds: builds and their steps at once, containerd and rootlesskit politely
 /// so that the database is closed, then whatever is left. Each round looks again at what there is.
 fn end(config: &WorkerConfig) -> Result<usize, WorkerError> {
     let child = start::child_pid(config);
@@ -121,11 +121,6 @@ fn gone_within(limit: Duration, all: &dyn Fn() -> HashSet<u32>) -> bool {
     false
 }
 
-fn signal(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let _ = pid.map(|pid| rustix::process::kill_process(pid, signal));
-}
-
 fn is_containerd(pid: u32, config: &WorkerConfig) -> bool {
     let command = read_small(Path::new(&format!("/proc/{pid}/cmdline"))).unwrap_or_default();
     let file = config.config_file();
@@ -141,7 +136,7 @@ pub(super) fn rootlesskit(child: u32) -> Option<u32> {
     (name.trim() == "rootlesskit").then_some(parent)
 }
 
-/// Processes in the user namespace of `child` and all their descendants: containerd, shims, builds, and
+/// Processes in the user namespace of `child` and all their descendants: containerd, builds, and
 /// the steps in their nested namespaces. Without the caller, which may be inside itself (status).
 pub(super) fn members(child: u32) -> Vec<u32> {
     let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/user")).ok();
@@ -161,19 +156,8 @@ pub(super) fn members(child: u32) -> Vec<u32> {
     with_descendants(inside, &parents).into_iter().collect()
 }
 
-/// `found` and everything below it in a list of (process, parent).
-fn with_descendants(mut found: HashSet<u32>, parents: &[(u32, u32)]) -> HashSet<u32> {
-    loop {
-        let below = parents.iter().filter(|(_, parent)| found.contains(parent));
-        let more: Vec<_> = below.map(|(pid, _)| *pid).filter(|pid| !found.contains(pid)).collect();
-        if more.is_empty() {
-            return found;
-        }
-        found.extend(more);
-    }
-}
-
-/// Processes whose root file system is a snapshot of this worker: steps whose shim died before them.
+/// Processes whose root file system is a snapshot of this worker: steps whose builder and
+/// runtime died before them.
 /// Their mount table names the snapshot's directory, which no other process can have.
 fn rooted_in(root: &Path) -> Vec<u32> {
     let needle = root.to_string_lossy().into_owned();
@@ -190,13 +174,6 @@ fn is_rooted_in(pid: u32, needle: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn descendants_are_found_in_any_order() {
-        let parents = [(5, 4), (4, 3), (3, 2), (9, 8), (2, 1)];
-        let found = with_descendants(HashSet::from([3]), &parents);
-        assert_eq!(found, HashSet::from([3, 4, 5]));
-    }
 
     #[test]
     fn no_process_is_rooted_in_a_directory_that_does_not_exist() {

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::*;
@@ -7,8 +5,6 @@ use crate::executor::ResolvedUser;
 
 fn request() -> ExecRequest {
     ExecRequest {
-        id: "step1".into(),
-        rootfs: vec![],
         args: vec!["/bin/sh".into(), "-c".into(), "true".into()],
         env: vec![("A".into(), "b=c".into())],
         secret_env: Vec::new(),
@@ -22,12 +18,11 @@ fn request() -> ExecRequest {
         mounts: vec![],
         ulimits: vec![],
         shm_size: None,
-        labels: BTreeMap::new(),
     }
 }
 
 fn json_of(request: &ExecRequest) -> Value {
-    serde_json::to_value(spec(request, vec![]).unwrap()).unwrap()
+    serde_json::to_value(spec(request, vec![], None).unwrap()).unwrap()
 }
 
 #[test]
@@ -82,17 +77,20 @@ fn limits_are_named_as_on_the_command_line() {
     let rlimits = json_of(&wanted)["process"]["rlimits"].clone();
     assert_eq!(rlimits, json!([{"type": "RLIMIT_NOFILE", "hard": 2, "soft": 1}]));
     wanted.ulimits[0].name = "frobs".into();
-    assert_eq!(spec(&wanted, vec![]).unwrap_err().to_string(), "'frobs' is not a resource limit");
+    assert_eq!(
+        spec(&wanted, vec![], None).unwrap_err().to_string(),
+        "'frobs' is not a resource limit"
+    );
 }
 
 #[test]
 fn a_request_that_cannot_be_carried_out() {
     let mut wanted = request();
     wanted.args.clear();
-    assert_eq!(spec(&wanted, vec![]).unwrap_err().to_string(), "the step names no program");
+    assert_eq!(spec(&wanted, vec![], None).unwrap_err().to_string(), "the step names no program");
     let mut wanted = request();
     wanted.cwd = "a".into();
-    let message = spec(&wanted, vec![]).unwrap_err().to_string();
+    let message = spec(&wanted, vec![], None).unwrap_err().to_string();
     assert_eq!(message, "the working directory 'a' is not absolute");
 }
 

@@ -89,17 +89,3 @@ fn a_directory_whose_mode_the_step_changed_stays() {
     stubs.remove();
     assert!(upper.path().join("etc").exists());
 }
-
-#[test]
-fn the_view_has_no_upper_directory() {
-    let overlay = Mount {
-        kind: "overlay".into(),
-        source: "overlay".into(),
-        options: ["userxattr", "workdir=/w", "upperdir=/u", "lowerdir=/b:/a"]
-            .map(String::from)
-            .into(),
-    };
-    let view = read_only(&[overlay]);
-    assert_eq!(view[0].options, ["userxattr", "lowerdir=/u:/b:/a", "ro"]);
-    assert_eq!(read_only(&[Mount::bind("/d", false)]), [Mount::bind("/d", true)]);
-}

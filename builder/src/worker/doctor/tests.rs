@@ -132,7 +132,7 @@ fn programs_are_not_installed() {
     let finding = programs(&nowhere).unwrap();
     assert_eq!(
         finding.to_string(),
-        "not installed: containerd, containerd-shim-runc-v2, runc, rootlesskit, newuidmap, newgidmap\n\
+        "not installed: containerd, runc, rootlesskit, newuidmap, newgidmap\n\
          help: sudo apt-get install containerd runc rootlesskit uidmap"
     );
     let only_runc = |name: &str| (name != "runc").then(|| PathBuf::from("/bin/x"));

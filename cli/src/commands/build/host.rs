@@ -28,7 +28,9 @@ use touchmark_builder::{
 };
 
 use super::{context::fetcher, plan::Plan};
-use crate::{config::Config, error::CliError, registries, workspace::Workspace};
+use crate::{
+    config::Config, error::CliError, inside::worker_config, registries, workspace::Workspace,
+};
 
 /// Connects to the worker, begins to sweep what killed builds left, and opens the stores.
 pub(super) async fn open(
@@ -44,7 +46,7 @@ pub(super) async fn open(
     let connection = Connection::open(worker.socket()).await.map_err(|error| fault(&error))?;
     let sweep = Sweep::begin(connection.clone());
     let builder = ProcessIdentity::current().map_err(|error| fault(&error))?;
-    let executor = Executor::new(worker.clone(), connection.clone(), builder.clone());
+    let executor = Executor::new(worker_config(config)?, builder.clone());
     let snapshots = Snapshots::open(connection, builder).await;
     let index = Arc::new(Index::open(&data.join("index")));
     let cache = Records::new(index.clone(), Table::Results);
