@@ -1,7 +1,8 @@
 //! The whole story of a build, one line per stage: `plan` says for each platform what there is to do,
-//! `platform` makes an image of what was done, `files` takes its files instead, `statements` gathers the
+//! `attempt` has it done, `platform` makes an image of what was done, `files` takes its files instead, `statements` gathers the
 //! images and signs what is said.
 
+mod attempt;
 mod doubts;
 mod files;
 pub mod layouts;
@@ -11,34 +12,34 @@ mod statements;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures::future::try_join_all;
-use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use touchmark_attest::sign::Signer;
 
 use self::{
+    attempt::Attempt,
     layouts::Layouts,
     plan::{PlatformPlan, plan},
-    platform::Run,
 };
 use crate::{
     attestations::AttestError,
     base_trust::{BaseTrust, BaseTrustError},
     dockerfile::{Diagnostic, Dockerfile},
-    export::{self, ExportError, Results, outputs::Outputs, product::Product, uploads::Uploads},
+    export::{self, ExportError, outputs::Outputs, product::Product},
     graph::{self, BuildGraph, BuildOptions, ConfigLines},
     harden::{HardenError, HardenOptions},
     image::described::DescribeError,
     lint::selection::CheckError,
     oci::platform::Platform,
-    provenance::{ContextRecord, FetchedInput, Parameters, ProvenanceError},
+    provenance::{FetchedInput, Parameters, ProvenanceError},
+    shared_cache::{CacheError, SharedCache, import::import},
     solver::{
-        SolveOptions, Solver,
+        SolveOptions,
         error::SolveError,
         event::{Event, Observer},
         host::Host,
         phase::{Phase, PhaseKind},
         settings::FreshStages,
+        shared::SharedSteps,
         telling::told,
     },
     source::{context::Context, error::SourceError, git::GitState, image::ImageSourceError},
@@ -76,6 +77,8 @@ pub struct BuildRequest {
     pub beside_files: BesideFiles,
     /// Who signs; nothing is attached without one.
     pub signer: Option<Arc<dyn Signer>>,
+    /// Caches that are shared with other machines.
+    pub shared: SharedCache,
     /// Where the image goes.
     pub outputs: Outputs,
     /// Versions of touchmark and the worker's parts.
@@ -129,6 +132,10 @@ pub enum BuildError {
     Attest(#[from] AttestError),
     #[error(transparent)]
     Export(#[from] ExportError),
+    #[error(
+        "the shared cache was not written: {0}\nhelp: ignore-error=true lets the build pass without it"
+    )]
+    Share(Box<CacheError>),
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
@@ -138,6 +145,12 @@ pub enum BuildError {
 impl From<ImageSourceError> for BuildError {
     fn from(error: ImageSourceError) -> Self {
         Self::Image(Box::new(error))
+    }
+}
+
+impl From<CacheError> for BuildError {
+    fn from(error: CacheError) -> Self {
+        Self::Share(Box::new(error))
     }
 }
 
@@ -160,47 +173,32 @@ pub async fn build(
     let dockerfile = Dockerfile::parse(&request.source).map_err(BuildError::Dockerfile)?;
     let tell = observer.as_ref();
     export::check(&request.outputs).await?;
-    let planned = plan(&dockerfile, request, host);
-    let (plans, images) = told(tell, Phase::only(PhaseKind::Resolve), planned).await?;
+    let planned = told(tell, Phase::only(PhaseKind::Resolve), plan(&dockerfile, request, host));
+    let (planned, shared) = tokio::join!(planned, shared(request, host, observer));
+    let (plans, images) = planned?;
     doubts::tell(&dockerfile, request, &images.configs(), observer.as_ref())?;
     unused(&request.options, &plans, observer.as_ref());
     if let Some(plan) = plans.first() {
         unknown_stages(&request.solve.fresh, &plan.graph, observer.as_ref());
     }
-    let solver = Solver::new(
-        host.clone(),
-        request.solve.clone(),
-        request.context.clone(),
-        observer.clone(),
-        cancel.clone(),
-    );
-    let graphs: Vec<&BuildGraph> = plans.iter().map(|plan| &plan.graph).collect();
-    let solution = solver.solve(&graphs, &images).await?;
-    let context = solver.context_digest().await?;
-    let context = ContextRecord {
-        digest: context,
-        git: request.git.clone(),
-        fetched: request.fetched.clone(),
-        named: solver.named_digests(),
-    };
-    let uploads = Uploads::new(host.clone(), observer.clone());
-    let finished = OffsetDateTime::now_utc();
-    let run = Run { request, host, tell, uploads: &uploads, context, finished };
-    let each: Vec<_> = plans.iter().zip(&solution.platforms).collect();
-    let mut results = Results { products: Vec::new(), trees: run.trees(&each).await? };
-    if request.outputs.wants_image() {
-        let hardened = each.iter().map(|(plan, solved)| run.image(plan, solved));
-        let hardened = try_join_all(hardened).await?;
-        for form in request.outputs.forms() {
-            let made = each.iter().zip(&hardened);
-            let made = made.map(|((plan, solved), image)| run.made(plan, solved, image, &form));
-            let made = try_join_all(made).await?;
-            let release = run.release(&plans, &solution, made, &form)?;
-            results.products.push(Product { form, release });
-        }
+    let (plans, images) = (&plans, &images);
+    let attempt = Attempt { request, host, observer, cancel, plans, images, shared };
+    let done = attempt.done().await?;
+    export::export(&done.results, &request.outputs, host, tell, &done.uploads).await?;
+    attempt.share(&done).await?;
+    Ok(Build { products: done.results.products })
+}
+
+/// What other machines made, where the build may use results at all.
+async fn shared(
+    request: &BuildRequest,
+    host: &Arc<Host>,
+    observer: &Arc<dyn Observer>,
+) -> Arc<SharedSteps> {
+    match request.solve.no_cache {
+        true => Arc::default(),
+        false => import(&request.shared, host, observer).await,
     }
-    export::export(&results, &request.outputs, host, tell, &uploads).await?;
-    Ok(Build { products: results.products })
 }
 
 /// Names what `--no-cache-filter` asks for and no stage bears.

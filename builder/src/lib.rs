@@ -31,6 +31,7 @@
 //! - [`provenance`]: the record of a build as SLSA provenance
 //! - [`attestations`]: what is said about an image: signing it, finding it again
 //! - [`base_trust`]: base images that the policy wants to be signed
+//! - [`shared_cache`]: a build cache that machines share, signed
 //! - [`build`]: the whole story
 
 pub mod attestations;
@@ -57,6 +58,7 @@ pub mod registry;
 pub mod remote;
 pub mod sbom;
 pub mod secret;
+pub mod shared_cache;
 pub mod snapshot;
 pub mod solver;
 pub mod source;

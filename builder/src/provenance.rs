@@ -151,11 +151,6 @@ pub fn provenance(facts: Facts<'_>) -> Result<Predicate, ProvenanceError> {
     let hermetic = complete && caches.is_empty() && !entitlements.contains(NETWORK_HOST);
     dependencies.extend(fetched);
     let parameters = facts.parameters;
-    let builder_id = match parameters.network.as_str() {
-        _ if !entitlements.is_empty() => BUILDER_ID_ENTITLED,
-        "none" => BUILDER_ID_OFFLINE,
-        _ => BUILDER_ID,
-    };
     Ok(Provenance {
         build_definition: BuildDefinition {
             build_type: BUILD_TYPE.into(),
@@ -170,7 +165,7 @@ pub fn provenance(facts: Facts<'_>) -> Result<Predicate, ProvenanceError> {
         },
         run_details: RunDetails {
             builder: Builder {
-                id: builder_id.into(),
+                id: builder_id(&parameters.network, solved).into(),
                 version: facts.versions,
                 ..Builder::default()
             },
@@ -182,6 +177,16 @@ pub fn provenance(facts: Facts<'_>) -> Result<Predicate, ProvenanceError> {
             byproducts: facts.byproducts,
         },
     })
+}
+
+/// The builder's id: `network` is [`Parameters::network`].
+#[must_use]
+pub fn builder_id(network: &str, solved: &Solved) -> &'static str {
+    match network {
+        _ if !solved.entitlements().is_empty() => BUILDER_ID_ENTITLED,
+        "none" => BUILDER_ID_OFFLINE,
+        _ => BUILDER_ID,
+    }
 }
 
 /// The hardening report, given as JSON, as a byproduct of the image.

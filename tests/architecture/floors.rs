@@ -20,7 +20,10 @@ pub(crate) const BUILDER: &[Floor] = &[
     Floor { name: "work", rooms: &["source", "egress", "fetch", "ssh", "emulation", "executor"] },
     Floor { name: "engine", rooms: &["solver", "space", "trace"] },
     Floor { name: "product", rooms: &["harden", "sbom", "image", "export"] },
-    Floor { name: "roof", rooms: &["provenance", "attestations", "base_trust", "build"] },
+    Floor {
+        name: "roof",
+        rooms: &["provenance", "attestations", "base_trust", "shared_cache", "build"],
+    },
 ];
 
 /// `attest/src`, lowest floor first.

@@ -34,6 +34,7 @@ mod provenance;
 mod remote_add;
 mod reproducible;
 mod scene;
+mod shared_cache;
 mod space;
 mod ssh;
 mod step_flags;

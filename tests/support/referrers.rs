@@ -36,7 +36,9 @@ impl Referrer {
 pub fn of(registry: &Registry, repository: &str, digest: &str) -> Vec<Referrer> {
     let fallback = digest.replace(':', "-");
     let Some((_, index)) = registry.manifest(repository, &fallback) else { return Vec::new() };
-    let entries = index["manifests"].as_array().cloned().unwrap_or_default();
+    let mut entries = index["manifests"].as_array().cloned().unwrap_or_default();
+    // A cache that lies beside the image is no bundle.
+    entries.retain(|entry| entry["artifactType"] != "application/vnd.touchmark.cache.v1");
     let read = |entry: &Value| {
         let manifest = entry["digest"].as_str().expect("a descriptor").to_owned();
         let (_, document) =

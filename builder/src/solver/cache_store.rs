@@ -46,6 +46,8 @@ pub enum Existing {
     Replace,
     /// Its files stay, but for those that are imported too.
     Merge,
+    /// It stays as it is.
+    Keep,
 }
 
 /// The cache directories below one directory. Reading them all needs the ids of the worker's user
@@ -176,11 +178,31 @@ impl CacheStore {
         existing: Existing,
         busy: &dyn Fn(&str),
     ) -> Result<Vec<CacheName>, CacheArchiveError> {
+        self.import_some(archive, existing, &|_| true, busy)
+    }
+
+    /// As [`CacheStore::import`], for those caches whose ids are wanted.
+    ///
+    /// # Errors
+    /// As [`CacheStore::import`].
+    pub fn import_some(
+        &self,
+        archive: impl Read,
+        existing: Existing,
+        wanted: &dyn Fn(&str) -> bool,
+        busy: &dyn Fn(&str),
+    ) -> Result<Vec<CacheName>, CacheArchiveError> {
         fs::create_dir_all(&self.root).map_err(SolveError::store(&self.root))?;
         let mut done = Vec::new();
         let options = UnpackOptions { shift: OWNER_SHIFT, ..UnpackOptions::default() };
         cache_archive::read(archive, |entry, tar| {
+            if !wanted(&entry.name.id) {
+                return Ok(());
+            }
             let taken = CacheDir::lock_alone(&self.root, &entry.name, busy)?;
+            if existing == Existing::Keep && taken.path().is_dir() {
+                return Ok(());
+            }
             if existing == Existing::Merge && taken.path().is_dir() {
                 unpack(tar, taken.path(), options)?;
             } else {

@@ -155,6 +155,16 @@ impl Chains {
         Ok(Some(name))
     }
 
+    /// How a blob of this layer was compressed, as far as that is known.
+    #[must_use]
+    pub fn compression_of(&self, diff_id: &Digest, blob: &Descriptor) -> Compression {
+        let own = self.blobs.made(diff_id, self.blobs.compression);
+        match own.is_some_and(|own| own.digest == blob.digest) {
+            true => self.blobs.compression,
+            false => Compression::of_media_type(&blob.media_type).unwrap_or_default(),
+        }
+    }
+
     /// Brings what other machines offer of `chain` above the highest snapshot that is there.
     async fn bring(&self, chain: &[Digest]) -> Result<(), SolveError> {
         if !chain.iter().any(|layer| self.shared.get(layer).is_some()) {

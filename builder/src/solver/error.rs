@@ -228,6 +228,15 @@ impl SolveError {
         }
     }
 
+    /// What happened, without where.
+    #[must_use]
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::At { cause, .. } | Self::Base { cause, .. } => cause.root(),
+            other => other,
+        }
+    }
+
     /// Says which base image it is about.
     #[must_use]
     pub(super) fn of_base(self, reference: &Reference) -> Self {

@@ -53,6 +53,7 @@ mod schedule;
 mod secret_mask;
 pub mod settings;
 pub mod shared;
+mod sharing;
 pub mod stack;
 pub mod step_result;
 mod story;

@@ -32,6 +32,10 @@ pub enum PhaseKind {
     Load,
     /// The image goes to a registry.
     Push,
+    /// What other machines came to is read.
+    ReadCache,
+    /// What the build came to is written for other machines.
+    WriteCache,
 }
 
 impl PhaseKind {
@@ -48,6 +52,8 @@ impl PhaseKind {
             Self::Write => "write",
             Self::Load => "load",
             Self::Push => "push",
+            Self::ReadCache => "read-cache",
+            Self::WriteCache => "write-cache",
         }
     }
 
@@ -62,6 +68,8 @@ impl PhaseKind {
             Self::Write => "writing",
             Self::Load => "loading",
             Self::Push => "pushing",
+            Self::ReadCache => "reading the shared cache",
+            Self::WriteCache => "writing the shared cache",
         }
     }
 }

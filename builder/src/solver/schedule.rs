@@ -61,7 +61,7 @@ pub struct Solver {
     /// What this build came by.
     pub(super) trail: Arc<Trail>,
     /// Compress the layers of every step, not only those of the image.
-    all: bool,
+    pub(super) all: bool,
     /// The digests of the named contexts that are directories.
     pub(super) named: Arc<Mutex<BTreeMap<String, Digest>>>,
     /// The instruction that names each base image.
@@ -118,24 +118,6 @@ impl Solver {
             story: None,
             tale: Arc::default(),
         }
-    }
-
-    /// Looks for results among those of other machines too.
-    #[must_use]
-    pub fn sharing(self, shared: Arc<SharedSteps>) -> Self {
-        Self { shared, ..self }
-    }
-
-    /// Compresses the layers of every step as soon as they are there.
-    #[must_use]
-    pub fn compressing_all(self, all: bool) -> Self {
-        Self { all, ..self }
-    }
-
-    /// The keys and results that the build came by.
-    #[must_use]
-    pub fn trail(&self) -> &Arc<Trail> {
-        &self.trail
     }
 
     /// Executes what the targets of all graphs need, each operation once. What needs a step that failed

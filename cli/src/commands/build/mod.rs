@@ -14,6 +14,7 @@ mod report;
 mod room;
 mod secrets;
 mod settings;
+mod shared_cache;
 mod signing;
 mod ssh;
 mod tracing;
@@ -29,6 +30,7 @@ use touchmark_builder::{
     harden::HardenOptions,
     policy::{HardenPolicy, harden::UserRule},
     secret::SecretBytes,
+    shared_cache::SharedCache,
     solver::{SolveOptions, settings::FreshStages},
     source::error::SourceError,
 };
@@ -38,6 +40,7 @@ use self::{
     context::{Asked, Gathered},
     plan::Plan,
     room::Room,
+    shared_cache::Caches,
     signing::Signing,
     tracing::Tracing,
 };
@@ -105,7 +108,8 @@ fn build_image(
         inside::enter_running(&worker_config)?;
     }
     let plan = Plan::new(args, &asked, gathered, secrets, &config)?;
-    let signing = Signing::choose(args, &plan)?;
+    let caches = Caches::read(&args.shared_cache)?;
+    let signing = Signing::choose(args, &plan, caches.are_written())?;
     let base_trust = base_trust(&plan)?;
     let worker = match early {
         Some(worker) => worker,
@@ -113,6 +117,7 @@ fn build_image(
     };
     let workspace = workspace.map_or_else(|| Workspace::open(&config.data_dir), Ok)?;
     let key = signing.load(&config.data_dir, printer)?;
+    let caches = caches.with_trust(&plan, &signing, &key, printer)?;
     report::forget(args)?;
     runtime::block_on(async {
         let cancel = CancellationToken::new();
@@ -128,6 +133,7 @@ fn build_image(
         let host = Arc::new(host);
         room.before(&host, &worker).await;
         let mut request = request(args, &plan, key.signer.clone(), base_trust);
+        request.shared = caches;
         request.versions = versions.await.unwrap_or_default();
         let built = build(&request, &host, &observer, &cancel).await;
         // What was not swept now is swept by the next build.
@@ -206,6 +212,7 @@ fn request(
             provenance: args.evidence.provenance().is_some_and(|detail| detail != Detail::None),
         },
         signer,
+        shared: SharedCache::default(),
         outputs: plan.outputs.clone(),
         versions: BTreeMap::new(),
         invocation: report::invocation(),

@@ -18,25 +18,38 @@ use crate::{
 };
 
 /// What was decided about signing.
-#[derive(Debug)]
-pub(super) enum Signing {
-    /// Nothing leaves this machine, or the user wants it unsigned.
-    Not,
-    /// With this key file.
-    Key(PathBuf),
+#[derive(Debug, Default)]
+pub(super) struct Signing {
+    /// The build's key file, whether or not something is signed with it.
+    key: Option<PathBuf>,
+    /// The image is signed with it.
+    image: bool,
+    /// Shared caches are signed with it.
+    caches: bool,
 }
 
 impl Signing {
     /// From the flags, else from the policy. What leaves the machine is signed unless the user says
-    /// otherwise.
-    pub(super) fn choose(args: &BuildArgs, plan: &Plan) -> Result<Self, CliError> {
-        if args.evidence.no_sign {
-            return Ok(Self::Not);
-        }
+    /// otherwise, and a shared cache always is: nobody would read another one.
+    pub(super) fn choose(
+        args: &BuildArgs,
+        plan: &Plan,
+        caches_written: bool,
+    ) -> Result<Self, CliError> {
         let from_policy = plan.policy.sign.key.as_ref().map(|key| match key.contains(':') {
             true => key.clone(),
             false => plan.policy_dir.join(key).display().to_string(),
         });
+        if args.evidence.no_sign {
+            let file = from_policy.filter(|key| !is_service(key)).map(PathBuf::from);
+            return match caches_written {
+                true => Err(CliError::usage(
+                    "--cache-to writes only signed caches, and --no-sign signs nothing",
+                )
+                .hint("leave out one of the two")),
+                false => Ok(Self { key: file, ..Self::default() }),
+            };
+        }
         if plan.policy.sign.keyless.is_some() && args.evidence.sign_key.is_none() {
             return Err(CliError::usage(
                 "the policy wants keyless signing, which is not there yet",
@@ -44,29 +57,44 @@ impl Signing {
             .hint("give a key file in [sign] or by --sign-key"));
         }
         let leaves = plan.outputs.leaves();
-        match args.evidence.sign_key.clone().or(from_policy.filter(|_| leaves)) {
-            Some(key) if key.starts_with("pkcs11:") || key.contains("://") => {
+        let given = args.evidence.sign_key.clone();
+        let image = leaves || given.is_some();
+        match given.or(from_policy) {
+            Some(key) if is_service(&key) && (image || caches_written) => {
                 Err(CliError::usage(format!("the key '{key}' is not a file"))
                     .hint("tokens and key services are not supported yet; give a key file"))
             }
-            Some(key) => Ok(Self::Key(key.into())),
+            Some(key) => Ok(Self { key: Some(key.into()), image, caches: caches_written }),
             None if leaves => Err(CliError::usage("there is no key to sign the image with")
                 .hint("make one with 'touchmark key generate' and give it by --sign-key cosign.key")
                 .hint("--no-sign makes an image that nobody can verify")),
-            None => Ok(Self::Not),
+            None if caches_written => Err(CliError::usage(
+                "there is no key to sign the shared cache with, and nobody would read it unsigned",
+            )
+            .hint("make one with 'touchmark key generate' and give it by --sign-key cosign.key")),
+            None => Ok(Self::default()),
         }
     }
 
-    /// Reads the key, which may ask for its password.
+    /// The build's key file.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.key.as_deref()
+    }
+
+    /// Reads the key where something is signed with it, which may ask for its password.
     pub(super) fn load(&self, data: &Path, printer: &Printer) -> Result<Loaded, CliError> {
-        let Self::Key(path) = self else { return Ok(Loaded::default()) };
-        Ok(match signing_key::load_for_build(path, &PublicKeys::new(data), printer)? {
-            BuildKey::Awake(key) => Loaded { signer: Some(Arc::new(key)), asleep: None },
-            BuildKey::Asleep(key) => {
-                let key = Arc::new(key);
-                Loaded { signer: Some(key.clone()), asleep: Some((path.clone(), key)) }
-            }
-        })
+        let path = self.key.as_ref().filter(|_| self.image || self.caches);
+        let Some(path) = path else { return Ok(Loaded::default()) };
+        let (signer, asleep): (Arc<dyn Signer>, _) =
+            match signing_key::load_for_build(path, &PublicKeys::new(data), printer)? {
+                BuildKey::Awake(key) => (Arc::new(key), None),
+                BuildKey::Asleep(key) => {
+                    let key = Arc::new(key);
+                    (key.clone(), Some((path.clone(), key)))
+                }
+            };
+        let caches = self.caches.then(|| signer.clone());
+        Ok(Loaded { signer: self.image.then_some(signer), caches, asleep })
     }
 }
 
@@ -75,6 +103,8 @@ impl Signing {
 pub(super) struct Loaded {
     /// Nothing is attached without one.
     pub(super) signer: Option<Arc<dyn Signer>>,
+    /// Who signs shared caches.
+    pub(super) caches: Option<Arc<dyn Signer>>,
     /// The same, with its file, where it was not opened yet.
     asleep: Option<(PathBuf, Arc<SleepingKey>)>,
 }
@@ -97,4 +127,8 @@ impl Loaded {
         let (path, key) = self.asleep.as_ref()?;
         Some(signing_key::unusable(path, key.failure()?))
     }
+}
+
+fn is_service(key: &str) -> bool {
+    key.starts_with("pkcs11:") || key.contains("://")
 }

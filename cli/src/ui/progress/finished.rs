@@ -91,7 +91,8 @@ pub(super) fn line(event: &Event<'_>, dockerfile: &DockerfileText, paint: Paint)
             Some(text(&warning_excerpt(&dockerfile.name, &dockerfile.source, doubt)))
         }
         Event::Warning(what) => {
-            Some(text(&format!("{} {}", paint.doubt("warning:"), harmless(what))))
+            let lines = harmless_lines(what).join("\n");
+            Some(text(&format!("{} {lines}", paint.doubt("warning:"))))
         }
         _ => None,
     }

@@ -110,7 +110,7 @@ impl Plain {
                 let DockerfileText { name, source } = &self.dockerfile;
                 Some(warning_excerpt(name, source, diagnostic).trim_end().to_owned())
             }
-            Event::Warning(text) => Some(format!("warning: {}", harmless(text))),
+            Event::Warning(text) => Some(format!("warning: {}", harmless_lines(text).join("\n"))),
             Event::Planned(_)
             | Event::Base(..)
             | Event::Waiting(_, Wait::Slot)

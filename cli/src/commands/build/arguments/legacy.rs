@@ -1,5 +1,5 @@
 //! Flags that `docker buildx build` takes and that do nothing here: of the builder that came before BuildKit, and of
-//! daemons and shared caches that this one does not have.
+//! daemons that this one does not have.
 
 use clap::Args;
 
@@ -22,10 +22,6 @@ pub(crate) struct LegacyArgs {
     builder: Option<String>,
     #[arg(long, hide = true)]
     cgroup_parent: Option<String>,
-    #[arg(long, hide = true)]
-    cache_from: Vec<String>,
-    #[arg(long, hide = true)]
-    cache_to: Vec<String>,
     #[arg(short = 'D', long, hide = true)]
     debug: bool,
     #[arg(short, long, hide = true)]
@@ -57,8 +53,6 @@ impl LegacyArgs {
                 "RUN --security=insecure with --allow security.insecure lifts the filter of one step",
             ),
             ("builder", self.builder.is_some(), "there is one builder, the worker of this user"),
-            ("cache-from", !self.cache_from.is_empty(), "only this machine's cache is read"),
-            ("cache-to", !self.cache_to.is_empty(), "the cache stays on this machine"),
             ("cgroup-parent", self.cgroup_parent.is_some(), limits),
             ("memory", self.memory.is_some(), limits),
             ("memory-swap", self.memory_swap.is_some(), limits),

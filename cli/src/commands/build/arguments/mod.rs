@@ -5,6 +5,7 @@ pub(super) mod evidence;
 pub(super) mod legacy;
 pub(super) mod progress;
 pub(super) mod result;
+pub(super) mod shared_cache;
 pub(super) mod source;
 pub(super) mod steps;
 
@@ -14,7 +15,7 @@ use clap::Args;
 
 use self::{
     call::CallArgs, evidence::EvidenceArgs, legacy::LegacyArgs, progress::ProgressArgs,
-    result::ResultArgs, source::SourceArgs, steps::StepArgs,
+    result::ResultArgs, shared_cache::SharedCacheArgs, source::SourceArgs, steps::StepArgs,
 };
 
 /// Build an image from a Dockerfile.
@@ -32,6 +33,8 @@ pub(crate) struct BuildArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) steps: StepArgs,
+    #[command(flatten)]
+    pub(crate) shared_cache: SharedCacheArgs,
     #[command(flatten)]
     pub(crate) result: ResultArgs,
     #[command(flatten)]

@@ -4,7 +4,7 @@
 mod annotation;
 mod endpoint;
 mod keys;
-mod spec;
+pub(super) mod spec;
 
 use std::{
     io::{self, IsTerminal},

@@ -4,7 +4,7 @@
 use crate::error::CliError;
 
 /// Splits one record into its fields.
-pub(super) fn fields(text: &str) -> Result<Vec<String>, CliError> {
+pub(in crate::commands::build) fn fields(text: &str) -> Result<Vec<String>, CliError> {
     let mut fields = Vec::new();
     let mut rest = text.chars().peekable();
     loop {
