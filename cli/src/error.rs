@@ -1,6 +1,6 @@
 //! The one table from errors to exit codes and hints.
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, path::Path, process::ExitCode};
 
 /// What kind of failure it is; its number is the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,9 @@ pub(crate) enum Kind {
     /// Interrupted by a signal.
     Interrupted = 130,
 }
+
+/// What is said of a disk on which a step ran and that is full.
+pub(crate) const NO_ROOM: &str = "no room left";
 
 /// An error as the user sees it: what happened, then each hint on a line `help: …`.
 #[derive(Debug)]
@@ -50,6 +53,29 @@ impl CliError {
         self
     }
 
+    /// Where the message says that a disk is full: a failed build, and what to do about it instead of what the
+    /// message guesses. A message that names no place is about `data`.
+    pub(crate) fn with_room(self, data: Option<&Path>) -> Self {
+        // Of the system, of containerd, of git and their like: most hand it on as text only.
+        let text = self.message.to_ascii_lowercase();
+        let full = [NO_ROOM, "no space left on device", "no storage space", "quota exceeded"];
+        if !full.iter().any(|words| text.contains(words)) {
+            return self;
+        }
+        let guess = |line: &&str| !(line.starts_with("help: ") && line.contains("free space"));
+        let message = self.message.lines().filter(guess).collect::<Vec<_>>().join("\n");
+        let named = self.message.starts_with('/')
+            || [" /", "\"/", "'/"].iter().any(|begin| self.message.contains(begin));
+        let disk = match data {
+            Some(data) if !named => format!("the disk of {}", data.display()),
+            _ => "that disk".into(),
+        };
+        let help = format!(
+            "make room on {disk}, for example with 'touchmark cache prune', and build again"
+        );
+        Self { kind: Kind::Failed, message, ..self }.hint(help)
+    }
+
     /// The kind as a word, for machines.
     pub(crate) fn kind(&self) -> &'static str {
         match self.kind {
@@ -80,5 +106,29 @@ impl fmt::Display for CliError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         self.hints.iter().try_for_each(|hint| write!(f, "\nhelp: {hint}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_a_failed_build_with_one_help() {
+        let told = "cannot write /a: No space left on device (os error 28)\nhelp: check the free space and your rights";
+        let error = CliError::environment(told).with_room(None);
+        assert_eq!(error.kind(), "failed");
+        assert_eq!(
+            error.to_string(),
+            "cannot write /a: No space left on device (os error 28)\n\
+             help: make room on that disk, for example with 'touchmark cache prune', and build again"
+        );
+        let other = CliError::environment("cannot write /a: denied\nhelp: check the free space")
+            .with_room(None);
+        assert_eq!(other.kind(), "environment");
+        assert!(other.to_string().contains("free space"));
+        let placeless =
+            CliError::failed("no space left on device").with_room(Some("/data".as_ref()));
+        assert!(placeless.to_string().contains("make room on the disk of /data, "));
     }
 }

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     match arguments.command.run(&printer) {
         Ok(code) => code,
         Err(error) => {
+            let error = error.with_room(None);
             printer.error(&error);
             error.exit_code()
         }

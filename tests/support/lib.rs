@@ -6,6 +6,7 @@
 //! - [`run`]: runs a program with a time limit, keeps its whole output
 //! - [`leftovers`]: processes and mounts that belong to a home
 //! - [`worker_state`]: what a worker holds between builds
+//! - [`small_disk`]: a file system that can be filled
 //! - [`snapshot`]: whole messages compared with a file
 //! - [`http`], [`client`], [`registry`], [`impostor`]: a registry client, Debian's registry, and one that lies
 //! - [`faulty_proxy`]: what stands before a registry and fails now and then
@@ -41,6 +42,7 @@ pub mod leftovers;
 pub mod referrers;
 pub mod registry;
 pub mod run;
+pub mod small_disk;
 pub mod snapshot;
 pub mod tarball;
 pub mod worker_state;

@@ -47,10 +47,12 @@ pub(super) fn stage(
         let packer = scope.spawn(|| write_tar(trees, split, Reader::User, writer));
         let options = UnpackOptions { owner: Some((0, 0)), ..UnpackOptions::default() };
         let unpacked = unpack(io::BufReader::new(reader), fresh.path(), options);
+        let unpacked =
+            unpacked.map_err(|cause| FileTreeError::Unpack { dest: dest.clone(), cause });
         // What could not be read explains why unpacking stopped; a full disk explains why packing did.
         match (packer.join().map_err(|_| FileTreeError::Reader)?, unpacked) {
-            (Err(FileTreeError::Write(_)), Err(fault)) => Err(fault.into()),
-            (packed, unpacked) => packed.and(Ok(unpacked?)),
+            (Err(FileTreeError::Write(_)), Err(fault)) => Err(fault),
+            (packed, unpacked) => packed.and(unpacked),
         }
     });
     unpacked?;

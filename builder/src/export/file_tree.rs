@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io::{self, BufReader, BufWriter, Read, Write},
+    path::PathBuf,
     sync::Arc,
     thread,
 };
@@ -47,8 +48,13 @@ pub enum FileTreeError {
     #[error(transparent)]
     Archive(#[from] ArchiveError),
     /// The directory cannot be written.
-    #[error("{0}\nhelp: check dest=, the free space and your rights")]
-    Unpack(#[from] UnpackError),
+    #[error("the files cannot be written to {}: {cause}\nhelp: check dest=, the free space and your rights", dest.display())]
+    Unpack {
+        /// The directory.
+        dest: PathBuf,
+        /// What happened.
+        cause: UnpackError,
+    },
     /// The destination cannot be written.
     #[error("the files cannot be written: {0}\nhelp: check dest=, the free space and your rights")]
     Write(#[from] io::Error),

@@ -1,6 +1,10 @@
 //! Why a step did not produce its result.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::shared::SourceFault;
 use crate::{
@@ -29,6 +33,8 @@ pub enum SolveError {
         code: u32,
         /// What the network refused to the step, first refusal first.
         refusals: Vec<Refusal>,
+        /// Where the step's files lie, if the disk was full when it ended.
+        full: Option<PathBuf>,
     },
     /// A failure at an instruction of the Dockerfile.
     #[error("{cause}")]
@@ -129,6 +135,9 @@ pub enum SolveError {
     /// A layer could not be compressed while later steps ran.
     #[error(transparent)]
     Background(Arc<SolveError>),
+    /// There is no room for a layer.
+    #[error("the layer cannot be written: {0}")]
+    NoRoom(io::Error),
     /// The local store cannot be used.
     #[error("{path}: {error}")]
     Store {
@@ -244,7 +253,10 @@ impl SolveError {
     }
 
     pub(super) fn layer(error: io::Error) -> Self {
-        Self::LayerBytes(error)
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoRoom(error),
+            _ => Self::LayerBytes(error),
+        }
     }
 
     pub(super) fn store(path: &Path) -> impl Fn(io::Error) -> Self {

@@ -35,8 +35,9 @@ pub(super) fn ends_all(error: &SolveError) -> bool {
     match error {
         E::At { cause, .. } | E::Base { cause, .. } => ends_all(cause),
         E::Registry(error) => matches!(**error, RegistryError::Store(_)),
-        E::Exit { .. }
-        | E::Forbidden { .. }
+        // On a full disk the others fail too.
+        E::Exit { full, .. } => full.is_some(),
+        E::Forbidden { .. }
         | E::Unrunnable(_)
         | E::NoSecret(_)
         | E::NoAgent(_)
@@ -62,7 +63,7 @@ mod tests {
     }
 
     fn exit(code: u32) -> SolveError {
-        SolveError::Exit { code, refusals: Vec::new() }
+        SolveError::Exit { code, refusals: Vec::new(), full: None }
     }
 
     fn full(path: &str) -> SolveError {

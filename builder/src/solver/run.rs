@@ -18,6 +18,7 @@ use super::{
     step_result::StepResult,
 };
 use crate::{
+    content::room,
     egress::{StepOrigin, StepTraffic},
     executor::{ExecRequest, ExtraMount, MountSource, ResolvedUser, StepNetns},
     graph::{InlineFile, NetworkMode, Op, Origin, RunOp, Security, Vertex},
@@ -196,7 +197,10 @@ async fn execute(
     if code.is_success() {
         return Ok(traffic);
     }
-    Err(SolveError::Exit { code: code.0, refusals: traffic.refusals })
+    // Asked before what the step wrote is thrown away.
+    let data = host.cache_mounts.parent().filter(|data| room::is_full(data));
+    let full = data.map(ToOwned::to_owned);
+    Err(SolveError::Exit { code: code.0, refusals: traffic.refusals, full })
 }
 
 /// The environment of the process: proxy arguments are seen by the step, though they are no part of its

@@ -15,7 +15,7 @@ use touchmark_builder::{
     source::image::ImageSourceError,
 };
 
-use crate::error::CliError;
+use crate::error::{CliError, NO_ROOM};
 
 /// The error as it is shown. `name` and `source` are those of the Dockerfile.
 pub(super) fn explain(error: &BuildError, name: &str, source: &str) -> CliError {
@@ -85,8 +85,12 @@ fn solve(error: &SolveError, name: &str, source: &str) -> CliError {
         return CliError::failed(error.to_string());
     };
     match cause.as_ref() {
-        SolveError::Exit { code, refusals } => {
-            CliError::failed(exit(*span, *code, refusals, name, source))
+        SolveError::Exit { code, refusals, full } => {
+            let mut text = exit(*span, *code, refusals, name, source);
+            if let Some(place) = full {
+                text.push_str(&format!("\ndisk: {} has {NO_ROOM}", place.display()));
+            }
+            CliError::failed(text)
         }
         SolveError::Registry(error) => registry(error, at(*span, &error.to_string(), name, source)),
         SolveError::Source(error) => {

@@ -67,6 +67,8 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
     });
     // An error, too, is told in the way that was asked for.
     build_image(args, style, &surroundings, &printer).or_else(|error| {
+        let data = Config::from_environment().ok().map(|config| config.data_dir);
+        let error = error.with_room(data.as_deref());
         printer.error(&error);
         Ok(error.exit_code())
     })
