@@ -3,7 +3,7 @@
 //! are blobs that nothing refers to.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -57,13 +57,12 @@ impl Uploads {
         if targets.is_empty() {
             return;
         }
-        let mut state = self.state();
         for blob in layers {
-            if !state.running.contains_key(&blob.digest) {
-                let (blob, targets) = (blob.clone(), targets.clone());
-                let (digest, upload) = (blob.digest, self.upload(blob, targets.clone()));
+            // It asks for the state itself, so it is made before that is locked; dropped, it does nothing.
+            let upload = self.upload(blob.clone(), targets.clone());
+            if let Entry::Vacant(place) = self.state().running.entry(blob.digest) {
                 let task = tokio::spawn(upload);
-                state.running.insert(digest, Running { targets, task });
+                place.insert(Running { targets: targets.clone(), task });
             }
         }
     }

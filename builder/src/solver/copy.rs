@@ -139,7 +139,9 @@ pub(super) async fn content(
         return tokio::task::spawn_blocking(move || {
             let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
             let (found, listing) = listed(&context.root()?, &selection, Some(&mut cache))?;
-            tale.files(listing);
+            if let Some(listing) = listing {
+                tale.files(listing);
+            }
             Ok(found.digest)
         })
         .await?;

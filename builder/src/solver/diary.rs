@@ -83,7 +83,7 @@ impl Diary {
     pub(super) fn note(&self, stage: &str, mut ingredients: Ingredients) {
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         let stage = self.stage(&mut stages, stage);
-        let same = stage.earlier.iter().find(|known| known.key == ingredients.key);
+        let same = stage.earlier.iter().find(|known| ingredients.takes_the_same_as(known));
         if let Some(known) = same.filter(|_| ingredients.files.is_empty()) {
             ingredients.files.clone_from(&known.files);
         }

@@ -106,6 +106,12 @@ impl Ingredients {
         facts
     }
 
+    /// Does it take the same files as the earlier one?
+    pub(super) fn takes_the_same_as(&self, earlier: &Self) -> bool {
+        let content = |of: &Self| of.facts.get(CONTENT).cloned();
+        self.key == earlier.key || (content(self).is_some() && content(self) == content(earlier))
+    }
+
     /// Why a step with these inputs has not the result of `earlier`. `arguments` are the names of the build
     /// arguments.
     pub(super) fn reasons(&self, earlier: &Self, arguments: &BTreeSet<String>) -> Vec<Reason> {
@@ -113,7 +119,11 @@ impl Ingredients {
             return vec![Reason::Forgotten];
         }
         let mut changes = self.below_changes(earlier);
-        let files = Listing::from_text(&earlier.files).changes(&Listing::from_text(&self.files));
+        // A list that was not made says nothing.
+        let files = match self.files.is_empty() || earlier.files.is_empty() {
+            true => Vec::new(),
+            false => Listing::from_text(&earlier.files).changes(&Listing::from_text(&self.files)),
+        };
         let names: BTreeSet<&String> = earlier.facts.keys().chain(self.facts.keys()).collect();
         for name in names {
             let (from, to) = (earlier.facts.get(name), self.facts.get(name));

@@ -1,8 +1,8 @@
 //! Source trees and what is copied out of them: `pattern` → `pattern_set` → `ignore` say what is
 //! hidden; `rooted` resolves paths inside a directory; `context` is a tree to copy from; `walk` is
 //! the one walk that `tree_digest` and `copy` share; a copy's `destination` is a mounted root (`target`) or the
-//! list of what a layer holds (`layout`); `selection` finds what COPY names; `listing` tells what of it changed; `passwd`
-//! resolves owners; `git` says which commit a context is.
+//! list of what a layer holds (`layout`); `selection` finds what COPY names; `listing` tells what of it
+//! changed, `fingerprint` that nothing did; `passwd` resolves owners; `git` says which commit a context is.
 
 pub mod archive;
 pub mod chmod;
@@ -11,6 +11,7 @@ pub mod copy;
 mod decompressed;
 mod destination;
 pub mod error;
+mod fingerprint;
 pub mod git;
 pub mod ignore;
 pub mod image;

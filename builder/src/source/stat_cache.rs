@@ -2,16 +2,18 @@
 //! walk and no reading.
 
 use std::{
+    cell::OnceCell,
     collections::HashMap,
     fmt::Write as _,
     io::{Read, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use super::{
     error::SourceError,
     rooted::{Meta, missing},
+    tree_digest::TreeDigest,
 };
 use crate::oci::digest::Digest;
 
@@ -22,13 +24,26 @@ const MAX_SIZE: u64 = 256 << 20;
 /// file system's clock would go unseen.
 const SETTLED: i64 = 2;
 
-/// Digests of files by path, size, times and inode. Belongs to one context directory.
+/// Digests of files by path, size, times and inode, and digests of whole trees by the fingerprint of all
+/// that. Belongs to one context directory.
 #[derive(Debug, Default)]
 pub struct StatCache {
-    known: HashMap<Vec<u8>, (Stamp, Digest)>,
-    /// Those asked for since the cache was loaded; the others are dropped when it is saved.
+    /// Where it was read from; the files in it are read when the first is asked for.
+    file: PathBuf,
+    known: OnceCell<HashMap<Vec<u8>, (Stamp, Digest)>>,
+    /// Those asked for since the cache was loaded.
     used: HashMap<Vec<u8>, (Stamp, Digest)>,
+    /// Was a digest put in that was not known?
+    fresh: bool,
+    /// Was every file of the context asked for? Then the others are gone, and dropped when it is saved.
+    whole: bool,
+    /// By fingerprint, the last one used last.
+    trees: Vec<(Digest, TreeDigest)>,
+    trees_before: Vec<Digest>,
 }
+
+/// Trees that are remembered: of some dozens of COPYs and of the context, as they are and as they were.
+const MAX_TREES: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
@@ -45,21 +60,50 @@ impl Stamp {
 }
 
 impl StatCache {
-    /// Reads a saved cache. A missing, foreign or damaged file is an empty cache.
+    /// A saved cache. A missing, foreign or damaged file is an empty cache.
     #[must_use]
     pub fn load(file: &Path) -> Self {
-        let mut text = String::new();
-        let read = std::fs::File::open(file)
-            .and_then(|open| open.take(MAX_SIZE).read_to_string(&mut text));
-        let mut lines = text.lines();
-        if read.is_err() || lines.next() != Some(HEADER) {
-            return Self::default();
-        }
-        Self { known: lines.filter_map(parse).collect(), used: HashMap::new() }
+        let text = read(&trees_file(file)).unwrap_or_default();
+        let trees: Vec<_> = text.lines().filter_map(parse_tree).collect();
+        let trees_before = trees.iter().map(|(fingerprint, _)| *fingerprint).collect();
+        Self { file: file.to_owned(), trees, trees_before, ..Self::default() }
     }
 
-    /// Writes what was used, under a temporary name first: a reader sees the old or the new cache,
-    /// and of two writers the last one wins.
+    fn known(&self) -> &HashMap<Vec<u8>, (Stamp, Digest)> {
+        self.known.get_or_init(|| {
+            let text = read(&self.file).unwrap_or_default();
+            let mut lines = text.lines();
+            match lines.next() == Some(HEADER) {
+                true => lines.filter_map(parse).collect(),
+                false => HashMap::new(),
+            }
+        })
+    }
+
+    /// The digest of the tree with this fingerprint.
+    pub(super) fn tree(&mut self, fingerprint: &Digest) -> Option<TreeDigest> {
+        let at = self.trees.iter().position(|(known, _)| known == fingerprint)?;
+        Some(self.trees[at].1)
+    }
+
+    /// Remembers it, unless something in the tree, of which the latest time is `newest`, changed so lately
+    /// that a time proves nothing.
+    pub(super) fn put_tree(&mut self, fingerprint: Digest, newest: i64, tree: TreeDigest) {
+        if is_settled(newest) {
+            self.trees.retain(|(known, _)| *known != fingerprint);
+            self.trees.push((fingerprint, tree));
+            let surplus = self.trees.len().saturating_sub(MAX_TREES);
+            self.trees.drain(..surplus);
+        }
+    }
+
+    /// Every file of the context was asked for: those that were not are gone.
+    pub(super) fn saw_all(&mut self) {
+        self.whole = true;
+    }
+
+    /// Writes what is new, under a temporary name first: a reader sees the old or the new cache, and of two
+    /// writers the last one wins. Where nothing is new, nothing is written.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -67,8 +111,22 @@ impl StatCache {
         let folder = file.parent().unwrap_or(Path::new("."));
         let io = || SourceError::io("write the stat cache", file);
         std::fs::create_dir_all(folder).map_err(io())?;
+        if self.trees.iter().map(|(seen, _)| seen).ne(&self.trees_before) {
+            let line = |(seen, tree): &(Digest, TreeDigest)| {
+                let TreeDigest { digest, files, bytes } = tree;
+                format!("{} {} {files} {bytes}\n", seen.hex(), digest.hex())
+            };
+            let text = self.trees.iter().map(line).collect::<String>();
+            write(folder, &trees_file(file), &text).map_err(io())?;
+        }
+        let dropped = self.whole && self.used.len() != self.known().len();
+        if !self.fresh && !dropped {
+            return Ok(());
+        }
+        let kept =
+            self.known().iter().filter(|(path, _)| !self.whole && !self.used.contains_key(*path));
         let mut text = format!("{HEADER}\n");
-        let mut rows: Vec<_> = self.used.iter().collect();
+        let mut rows: Vec<_> = self.used.iter().chain(kept).collect();
         rows.sort_unstable_by_key(|(path, _)| *path);
         for (path, (stamp, digest)) in rows {
             let Stamp { size, mtime, ctime, inode } = stamp;
@@ -85,17 +143,14 @@ impl StatCache {
                 hex::encode(path)
             );
         }
-        let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(io())?;
-        temporary.write_all(text.as_bytes()).map_err(io())?;
-        temporary.persist(file).map_err(|error| io()(error.error))?;
-        Ok(())
+        write(folder, file, &text).map_err(io())
     }
 
     /// The digest of the file at `path` (below the context) if it is known for these facts.
     pub(super) fn get(&mut self, path: &Path, meta: &Meta) -> Option<Digest> {
         let key = path.as_os_str().as_encoded_bytes();
         let stamp = Stamp::of(meta);
-        let (known, digest) = self.used.get(key).or_else(|| self.known.get(key))?;
+        let (known, digest) = self.used.get(key).or_else(|| self.known().get(key))?;
         if *known != stamp {
             return None;
         }
@@ -106,18 +161,17 @@ impl StatCache {
 
     /// Remembers a digest, unless the file changed so lately that the facts prove nothing.
     pub(super) fn put(&mut self, path: &Path, meta: &Meta, digest: Digest) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let newest = meta.ctime.0.max(meta.mtime.0);
-        if newest.saturating_add(SETTLED) < i64::try_from(now).unwrap_or(i64::MAX) {
+        if is_settled(meta.ctime.0.max(meta.mtime.0)) {
             let key = path.as_os_str().as_encoded_bytes().to_vec();
             self.used.insert(key, (Stamp::of(meta), digest));
+            self.fresh = true;
         }
     }
 
     /// How many digests are known.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.known.len().max(self.used.len())
+        self.known().len().max(self.used.len())
     }
 
     /// Is nothing known?
@@ -131,11 +185,48 @@ impl StatCache {
     /// # Errors
     /// When the file is there and cannot be removed.
     pub fn forget(file: &Path) -> Result<(), SourceError> {
-        match std::fs::remove_file(file) {
-            Err(cause) if !missing(&cause) => Err(SourceError::io("remove", file)(cause)),
-            _ => Ok(()),
+        for file in [file, &trees_file(file)] {
+            match std::fs::remove_file(file) {
+                Err(cause) if !missing(&cause) => {
+                    return Err(SourceError::io("remove", file)(cause));
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
+}
+
+/// Is the time, in seconds since 1970, so long ago that a later change would have another one?
+fn is_settled(newest: i64) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    newest.saturating_add(SETTLED) < i64::try_from(now).unwrap_or(i64::MAX)
+}
+
+/// The trees stand beside the files, so that a build in which nothing changed need not read those.
+fn trees_file(file: &Path) -> PathBuf {
+    file.with_extension("trees")
+}
+
+fn read(file: &Path) -> Option<String> {
+    let mut text = String::new();
+    std::fs::File::open(file).ok()?.take(MAX_SIZE).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn write(folder: &Path, file: &Path, text: &str) -> std::io::Result<()> {
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(text.as_bytes())?;
+    temporary.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn parse_tree(line: &str) -> Option<(Digest, TreeDigest)> {
+    let mut words = line.split(' ');
+    let mut digest = || format!("sha256:{}", words.next()?).parse().ok();
+    let (fingerprint, digest) = (digest()?, digest()?);
+    let (files, bytes) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some((fingerprint, TreeDigest { digest, files, bytes }))
 }
 
 fn parse(line: &str) -> Option<(Vec<u8>, (Stamp, Digest))> {

@@ -15,9 +15,10 @@ use std::{
 use super::{
     context::{Context, SourceRoot},
     error::SourceError,
+    fingerprint::Fingerprint,
     listing::Listing,
     rooted::Kind,
-    selection::Selection,
+    selection::{Picks, Selection},
     stat_cache::StatCache,
     steady,
     walk::{Entry, Filter, Visitor, walk},
@@ -53,17 +54,27 @@ pub fn digest(
     Ok(listed(root, selection, cache)?.0)
 }
 
-/// As [`digest`], with what was found, to tell later what changed.
+/// As [`digest`], with what was found, to tell later what changed; none where nothing did since the cache
+/// was written.
 ///
 /// # Errors
 /// As [`digest`].
 pub fn listed(
     root: &SourceRoot<'_>,
     selection: &Selection,
-    cache: Option<&mut StatCache>,
-) -> Result<(TreeDigest, Listing), SourceError> {
+    mut cache: Option<&mut StatCache>,
+) -> Result<(TreeDigest, Option<Listing>), SourceError> {
     let picks = selection.pick(root)?;
-    let mut hasher = TreeHasher::new(root, cache);
+    let seen = match &cache {
+        Some(_) => Some(fingerprint(root, selection, &picks)?),
+        None => None,
+    };
+    if let (Some((seen, _)), Some(cache)) = (seen, cache.as_deref_mut())
+        && let Some(known) = cache.tree(&seen)
+    {
+        return Ok((known, None));
+    }
+    let mut hasher = TreeHasher::new(root, cache.as_deref_mut());
     for picked in &picks.picked {
         let name = picked.named.file_name().unwrap_or_default();
         hasher.source(Path::new(name));
@@ -80,7 +91,36 @@ pub fn listed(
         hasher.listing.add(Path::new(name), 0o644, &content);
     }
     let listing = std::mem::take(&mut hasher.listing);
-    Ok((hasher.finish(), listing))
+    let found = hasher.finish();
+    if let (Some((seen, newest)), Some(cache)) = (seen, cache) {
+        cache.put_tree(seen, newest, found);
+    }
+    Ok((found, Some(listing)))
+}
+
+/// What `stat` says of a selection.
+fn fingerprint(
+    root: &SourceRoot<'_>,
+    selection: &Selection,
+    picks: &Picks,
+) -> Result<(Digest, i64), SourceError> {
+    let inline: Vec<Digest> = selection.inline.iter().map(|(_, bytes)| Digest::of(bytes)).collect();
+    let mut asked: Vec<&[u8]> =
+        vec![DOMAIN.as_bytes(), if selection.parents { b"parents" } else { b"" }];
+    for list in [&selection.sources, &selection.exclude] {
+        asked.push(b"list");
+        asked.extend(list.iter().map(String::as_bytes));
+    }
+    for ((name, _), content) in selection.inline.iter().zip(&inline) {
+        asked.extend([name.as_bytes(), content.bytes()]);
+    }
+    let mut made = Fingerprint::new(root, &asked);
+    for picked in &picks.picked {
+        let name = picked.named.file_name().unwrap_or_default().as_bytes();
+        made.begin(&[name, picked.path.as_os_str().as_bytes()]);
+        walk(root, &picked.path, &picked.filter(&picks.exclude), &mut made)?;
+    }
+    Ok(made.finish())
 }
 
 /// The digest of a whole context, without what its ignore file hides.
@@ -89,12 +129,27 @@ pub fn listed(
 /// As [`digest`].
 pub fn context_digest(
     context: &Context,
-    cache: Option<&mut StatCache>,
+    mut cache: Option<&mut StatCache>,
 ) -> Result<TreeDigest, SourceError> {
     let root = context.root()?;
-    let mut hasher = TreeHasher::new(&root, cache);
+    let mut seen = None;
+    if let Some(cache) = cache.as_deref_mut() {
+        let mut made = Fingerprint::new(&root, &[DOMAIN.as_bytes(), b"whole"]);
+        walk(&root, Path::new(""), &Filter::default(), &mut made)?;
+        let (fingerprint, newest) = made.finish();
+        if let Some(known) = cache.tree(&fingerprint) {
+            return Ok(known);
+        }
+        seen = Some((fingerprint, newest));
+    }
+    let mut hasher = TreeHasher::new(&root, cache.as_deref_mut());
     walk(&root, Path::new(""), &Filter::default(), &mut hasher)?;
-    Ok(hasher.finish())
+    let found = hasher.finish();
+    if let (Some((fingerprint, newest)), Some(cache)) = (seen, cache) {
+        cache.put_tree(fingerprint, newest, found);
+        cache.saw_all();
+    }
+    Ok(found)
 }
 
 struct TreeHasher<'a> {

@@ -35,13 +35,22 @@ pub enum ConnectionError {
         source: tonic::transport::Error,
     },
     /// containerd answered with an error.
-    #[error("containerd could not {call}: {}", status.message())]
+    #[error("containerd could not {call}: {}{}", status.message(), remedy(status))]
     Refused {
         /// What was asked, as a verb and its object.
         call: String,
         /// The answer.
         status: Box<Status>,
     },
+}
+
+/// What to do when containerd went away in the middle of a call.
+fn remedy(status: &tonic::Status) -> &'static str {
+    if status.message().contains("transport error") {
+        "\nhelp: the worker died meanwhile; run the command again, which starts it anew"
+    } else {
+        ""
+    }
 }
 
 impl ConnectionError {

@@ -16,7 +16,7 @@ use super::{
     WorkerConfig, WorkerError, config,
     containerd_config::{self, SOCKET},
     doctor::{self, DoctorPaths},
-    process,
+    process, stop,
 };
 
 /// How long containerd may take to open its socket. It needs about 60 ms; a loaded machine more.
@@ -95,6 +95,8 @@ impl Worker {
         if !findings.is_empty() {
             return Err(WorkerError::Unfit(findings));
         }
+        // What outlived a worker that was killed can be ended from out here only.
+        stop::end(config)?;
         let child = spawn(config)?;
         wait_until_it_answers(config, child)
     }

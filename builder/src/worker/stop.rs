@@ -75,7 +75,7 @@ impl Worker {
 
 /// Ends everything in three rounds: builds and their steps at once, containerd and rootlesskit politely
 /// so that the database is closed, then whatever is left. Each round looks again at what there is.
-fn end(config: &WorkerConfig) -> Result<usize, WorkerError> {
+pub(super) fn end(config: &WorkerConfig) -> Result<usize, WorkerError> {
     let child = start::child_pid(config);
     let parent = child.and_then(rootlesskit);
     let root = config.containerd_root();

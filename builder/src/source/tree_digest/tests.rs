@@ -127,3 +127,76 @@ fn parents_needs_what_it_names() {
         "'src/none' was not found in the build context"
     );
 }
+
+fn seen(tree: &Tree, selection: &Selection) -> Digest {
+    let root = SourceRoot::context(tree.0.path(), None).unwrap();
+    fingerprint(&root, selection, &selection.pick(&root).unwrap()).unwrap().0
+}
+
+#[test]
+fn whatever_changes_a_tree_changes_its_fingerprint() {
+    let tree = Tree::new();
+    let at = |file: &str| tree.0.path().join(file);
+    let selection =
+        |source: &str| Selection { sources: vec![source.into()], ..Selection::default() };
+    let whole = selection("src");
+    let mut known = vec![seen(&tree, &whole)];
+    assert_eq!(known[0], seen(&tree, &whole));
+    let mut change = |what: &str| {
+        let now = seen(&tree, &whole);
+        assert!(!known.contains(&now), "{what}");
+        known.push(now);
+    };
+    let time = fs::metadata(at("src/main.c")).unwrap().modified().unwrap();
+    tree.write("src/main.c", "SRC/MAIN.C");
+    fs::File::options().write(true).open(at("src/main.c")).unwrap().set_modified(time).unwrap();
+    change("contents of the same size, with the old time");
+    fs::set_permissions(at("src/main.c"), fs::Permissions::from_mode(0o755)).unwrap();
+    change("mode");
+    if xattr::set(at("src/main.c"), "user.note", b"x").is_ok() {
+        change("attribute");
+    }
+    fs::rename(at("src/main.c"), at("src/main.d")).unwrap();
+    change("name");
+    std::os::unix::fs::symlink("main.d", at("src/link")).unwrap();
+    change("link");
+    let others = [
+        selection("."),
+        selection("src/*"),
+        Selection { exclude: vec!["nothing".into()], ..whole.clone() },
+        Selection { parents: true, ..whole.clone() },
+        Selection { inline: vec![("a".into(), b"1".to_vec())], ..whole.clone() },
+        Selection { inline: vec![("a".into(), b"2".to_vec())], ..whole.clone() },
+    ];
+    for other in &others {
+        let now = seen(&tree, other);
+        assert!(!known.contains(&now), "{other:?}");
+        known.push(now);
+    }
+}
+
+#[test]
+fn a_tree_that_is_known_is_neither_read_nor_listed() {
+    let tree = Tree::new();
+    let selection = Selection { sources: vec!["src".into()], ..Selection::default() };
+    let claimed = TreeDigest { digest: Digest::of(b"claimed"), files: 7, bytes: 8 };
+    let file = tree.0.path().join("cache");
+    let mut cache = StatCache::load(&file);
+    let root = SourceRoot::context(tree.0.path(), None).unwrap();
+    let (found, listing) = listed(&root, &selection, Some(&mut cache)).unwrap();
+    assert!(listing.is_some());
+    cache.put_tree(seen(&tree, &selection), i64::MAX, claimed);
+    assert_eq!(cache.tree(&seen(&tree, &selection)), None, "too young to be trusted");
+    cache.put_tree(seen(&tree, &selection), 0, claimed);
+    cache.save(&file).unwrap();
+    let mut cache = StatCache::load(&file);
+    assert_eq!(listed(&root, &selection, Some(&mut cache)).unwrap(), (claimed, None));
+    let before = fs::metadata(tree.0.path().join("cache.trees")).unwrap();
+    cache.save(&file).unwrap();
+    let after = fs::metadata(tree.0.path().join("cache.trees")).unwrap();
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap(), "nothing is written");
+    tree.write("src/main.c", "changed");
+    let changed = digest(&root, &selection, Some(&mut cache)).unwrap();
+    assert_ne!(changed, claimed);
+    assert_ne!(changed.digest, found.digest);
+}
