@@ -71,7 +71,7 @@ impl Subject for Buildah {
     fn command(&self, order: &Order) -> Command {
         let arguments = order.arguments.iter().map(|argument| format!("--build-arg={argument} "));
         let build = format!(
-            "{} --quiet --layers --jobs=0 --network=host --ulimit nofile=$(ulimit -n):$(ulimit -n) {}--tag {} {}",
+            "{} --quiet --layers --jobs=0 --network=host --ulimit nofile=4096:4096 --ulimit nproc=16384:16384 {}--tag {} {}",
             self.buildah("build"),
             arguments.collect::<String>(),
             order.image,

@@ -117,8 +117,8 @@ impl Recorder {
             }
             Event::Missed(origin, reasons) => {
                 let step = state.step(origin, now);
-                let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-                state.spans[step.span].fields.push(("missed", Field::Text(reasons.join("; "))));
+                let why: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+                state.spans[step.span].fields.push(("why", Field::Text(why.join("; "))));
             }
             Event::Cached(origin) => state.end_step(origin, Outcome::Cached, now),
             Event::Finished(origin, _) => state.end_step(origin, Outcome::Done, now),
