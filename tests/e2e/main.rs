@@ -45,4 +45,5 @@ mod step_flags;
 mod tampering;
 mod trace;
 mod trust;
+mod uploads;
 mod worker;

@@ -58,10 +58,8 @@ impl Uploads {
             return;
         }
         for blob in layers {
-            // It asks for the state itself, so it is made before that is locked; dropped, it does nothing.
-            let upload = self.upload(blob.clone(), targets.clone());
             if let Entry::Vacant(place) = self.state().running.entry(blob.digest) {
-                let task = tokio::spawn(upload);
+                let task = tokio::spawn(self.upload(blob.clone(), targets.clone(), None));
                 place.insert(Running { targets: targets.clone(), task });
             }
         }
@@ -93,24 +91,26 @@ impl Uploads {
         {
             self.state().done.entry(blob.digest).or_default().extend(targets);
         }
-        if self.places(blob).iter().any(|place| place.name() == target.name()) {
+        let places = self.state().done.get(&blob.digest).cloned().unwrap_or_default();
+        if places.iter().any(|place| place.name() == target.name()) {
             return Ok(());
         }
-        self.upload(blob.clone(), vec![target.clone()]).await?;
+        let known = places.into_iter().next();
+        self.upload(blob.clone(), vec![target.clone()], known).await?;
         self.state().done.entry(blob.digest).or_default().push(target.clone());
         Ok(())
     }
 
-    /// Sends a layer to these repositories. The first takes it from its base image's where that lies on the same
-    /// registry, each other one from the one before.
+    /// Sends a layer to these repositories. The first takes it from the one where it is `known` to be, else from its
+    /// base image's, where that lies on the same registry; each other one from the one before.
     fn upload(
         &self,
         blob: Descriptor,
         targets: Vec<Reference>,
+        known: Option<Reference>,
     ) -> impl Future<Output = Result<(), RegistryError>> + Send + use<> {
         let (host, observer) = (self.host.clone(), self.observer.clone());
         let slots = self.slots.clone();
-        let known = self.places(&blob).first().cloned();
         async move {
             // Never closed.
             let _slot = slots.acquire_owned().await;
@@ -125,10 +125,6 @@ impl Uploads {
             }
             Ok(())
         }
-    }
-
-    fn places(&self, blob: &Descriptor) -> Vec<Reference> {
-        self.state().done.get(&blob.digest).cloned().unwrap_or_default()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
