@@ -84,7 +84,9 @@ fn a_full_disk_is_named_and_heals() {
     // Made while there is room, then written out.
     scene.home.write("ctx/large", noise(6 * MIB as usize));
     let out = "FROM busybox\nCOPY large /large\n";
-    let _ = scene.build_only(out).succeeded();
+    scene.dockerfile(out);
+    let made = format!("type=oci,dest={}", scene.home.path("made.tar").display());
+    let _ = scene.build(&["--no-sign", "-o", &made]).succeeded();
     let write = "FROM busybox\nRUN dd if=/dev/urandom of=/x bs=64k count=";
     // In this order what a failed step leaves, which is collected half a second later, makes no next one fit.
     let cases: [(&str, u64, String, &[&str]); 7] = [

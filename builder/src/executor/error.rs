@@ -40,6 +40,11 @@ pub enum ExecError {
     /// The build was interrupted; the step's processes are gone.
     #[error("the step was interrupted")]
     Cancelled,
+    /// The worker ended while the step ran; the step's processes are gone.
+    #[error(
+        "the worker died while the step ran\nhelp: run the command again, which starts it anew"
+    )]
+    WorkerDied,
     /// A mount of the root file system or an extra one.
     #[error(transparent)]
     Mount(#[from] MountError),

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     snapshot::{Mount, Mounted, mount::upper_dir},
-    worker::{ProcessIdentity, WorkerConfig, sweep::end_steps},
+    worker::{Death, ProcessIdentity, WorkerConfig, sweep::end_steps},
 };
 
 /// What a step's first process exited with: 0 for success, 128 + n when signal n ended it.
@@ -40,6 +40,7 @@ pub struct Executor {
     config: WorkerConfig,
     builder: ProcessIdentity,
     runtime: Arc<OnceCell<Runtime>>,
+    death: Option<Death>,
 }
 
 /// A step's root file system, mounted for it alone.
@@ -64,7 +65,13 @@ impl Executor {
     /// namespace of its own (`worker::isolate`). It finds the OCI runtime where `config` says.
     #[must_use]
     pub fn new(config: WorkerConfig, builder: ProcessIdentity) -> Self {
-        Self { config, builder, runtime: Arc::default() }
+        Self { config, builder, runtime: Arc::default(), death: None }
+    }
+
+    /// Ends steps when the worker ends.
+    #[must_use]
+    pub fn until(self, death: Death) -> Self {
+        Self { death: Some(death), ..self }
     }
 
     /// Ends the steps of builds that are not alive any more. Who takes over what such a build held does this
@@ -119,12 +126,37 @@ impl Executor {
         }
         let program = request.args.first().map(String::as_str).unwrap_or_default();
         let ended = match Container::start(runtime, &dir) {
-            Ok(container) => container.run(program, output, cancel).await,
+            Ok(container) => self.attend(container, program, output, cancel).await,
             Err(error) => Err(error),
         };
         // What is taken out of a mounted file system's own directory may still be seen through it.
         drop(mounted);
         stubs.remove();
         ended
+    }
+
+    /// Runs the container to its end, or to the worker's.
+    async fn attend(
+        &self,
+        container: Container<'_>,
+        program: &str,
+        output: &dyn OutputSink,
+        cancel: &CancellationToken,
+    ) -> Result<ExitCode, ExecError> {
+        let stop = cancel.child_token();
+        let run = container.run(program, output, &stop);
+        tokio::pin!(run);
+        let death = async {
+            match &self.death {
+                Some(death) => death.comes().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = &mut run => return ended,
+            () = death => stop.cancel(),
+        }
+        let _ = run.await;
+        Err(ExecError::WorkerDied)
     }
 }

@@ -6,6 +6,7 @@
 //! - [`start`]: [`Worker::ensure`] and [`Worker::find`]; [`containerd_config`]: its configuration file
 //! - [`enter`]: the build process joins the worker's user and mount namespaces
 //! - [`connection`]: the one way to talk to containerd
+//! - [`death`]: its end, as those who work on it notice it
 //! - [`process`]: who a process is, also after its number was given away again
 //! - [`sweep`]: removes what a killed build left, its [`steps`] first; [`parts`]; [`status`]; [`stop`]
 //!
@@ -14,6 +15,7 @@
 pub mod config;
 pub mod connection;
 mod containerd_config;
+pub mod death;
 pub mod doctor;
 pub mod enter;
 mod error;
@@ -28,6 +30,7 @@ pub mod sweep;
 
 pub use config::{WorkerConfig, WorkerUser};
 pub use connection::{Connection, ConnectionError};
+pub use death::Death;
 pub use error::WorkerError;
 pub use process::ProcessIdentity;
 pub use start::Worker;

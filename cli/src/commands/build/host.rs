@@ -24,7 +24,7 @@ use touchmark_builder::{
         event::Observer,
         host::{Host, Sweep},
     },
-    worker::{Connection, ProcessIdentity, Worker},
+    worker::{Connection, Death, ProcessIdentity, Worker},
 };
 
 use super::{context::fetcher, plan::Plan};
@@ -46,7 +46,8 @@ pub(super) async fn open(
     let connection = Connection::open(worker.socket()).await.map_err(|error| fault(&error))?;
     let sweep = Sweep::begin(connection.clone());
     let builder = ProcessIdentity::current().map_err(|error| fault(&error))?;
-    let executor = Executor::new(worker_config(config)?, builder.clone());
+    let death = Death::of(worker).map_err(|error| fault(&error))?;
+    let executor = Executor::new(worker_config(config)?, builder.clone()).until(death);
     let snapshots = Snapshots::open(connection, builder).await;
     let index = Arc::new(Index::open(&data.join("index")));
     let cache = Records::new(index.clone(), Table::Results);
