@@ -135,9 +135,7 @@ fn a_fault_that_stays_is_told_in_one_message() {
     let scene = Scene::new();
     let registry = &scene.registry;
     let cases = [
-        Case::new(registry, "pull-dropped", &[Dropped], 1, of(&["GET /blobs/"])),
         Case::new(registry, "pull-silent", &[Silent], 1, of(&["GET /manifests/"])),
-        Case::new(registry, "pull-stops", &[StopsInBody], 1, of(&["GET /blobs/"])),
         Case::new(registry, "pull-busy", &[Answers(429, Some(0))], 1, of(&["GET /blobs/"])),
         Case::new(registry, "pull-half", &[HalfAsWhole], 1, of(&["GET /manifests/"])),
         Case::new(registry, "pull-flipped", &[AnswerFlipped], 1, of(&["GET /blobs/"])),
@@ -146,7 +144,6 @@ fn a_fault_that_stays_is_told_in_one_message() {
         Case::new(registry, "push-503", &[Answers(503, None)], 1, of(&["POST /blobs/"])),
         Case::new(registry, "push-flipped", &[RequestFlipped], 1, of(&["PUT /blobs/"])),
         Case::new(registry, "tag-lost", &[AnswerLost], 1, of(&["PUT /manifests/tag-lost"])),
-        Case::new(registry, "tag-500", &[Answers(500, None)], 1, of(&["PUT /manifests/tag-500"])),
     ];
     scene.home.make_keys();
     let outputs = build_all(&scene, &cases);

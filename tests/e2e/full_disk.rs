@@ -85,8 +85,9 @@ fn a_full_disk_is_named_and_heals() {
     scene.home.write("ctx/large", noise(6 * MIB as usize));
     let out = "FROM busybox\nCOPY large /large\n";
     scene.dockerfile(out);
-    let made = format!("type=oci,dest={}", scene.home.path("made.tar").display());
-    let _ = scene.build(&["--no-sign", "-o", &made]).succeeded();
+    let elsewhere = scene.home.path("elsewhere").display().to_string();
+    let [image, files] = ["oci", "tar"].map(|kind| format!("type={kind},dest={elsewhere}.{kind}"));
+    let _ = scene.build(&["--no-sign", "-o", &image, "-o", &files]).succeeded();
     let write = "FROM busybox\nRUN dd if=/dev/urandom of=/x bs=64k count=";
     // In this order what a failed step leaves, which is collected half a second later, makes no next one fit.
     let cases: [(&str, u64, String, &[&str]); 7] = [

@@ -46,7 +46,8 @@ pub enum ConnectionError {
 
 /// What to do when containerd went away in the middle of a call.
 fn remedy(status: &tonic::Status) -> &'static str {
-    if status.message().contains("transport error") {
+    let gone = ["transport error", "Connection refused", "Broken pipe"];
+    if gone.iter().any(|words| status.message().contains(words)) {
         "\nhelp: the worker died meanwhile; run the command again, which starts it anew"
     } else {
         ""
