@@ -117,7 +117,8 @@ impl FileTree {
     ) -> Result<(), FileTreeError> {
         let (reader, writer) = io::pipe()?;
         let view = self.view.clone();
-        let options = PackOptions { shift: OWNER_SHIFT, epoch: self.epoch, below: None };
+        let options =
+            PackOptions { shift: OWNER_SHIFT, epoch: self.epoch, ..PackOptions::default() };
         let packer = thread::spawn(move || {
             let out = BufWriter::with_capacity(128 * 1024, writer);
             let mut out = pack(view.path(), options, out)?;

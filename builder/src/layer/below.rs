@@ -24,14 +24,14 @@ use super::{
 /// The merged tree under a layer.
 pub(super) struct Below {
     root: OwnedFd,
-    /// No time in the layer is later.
-    epoch: i64,
+    /// Times are compared as layers have them, none later than this; else as they are on disk.
+    epoch: Option<i64>,
     /// The directory used last, and what was found there: none is a missing one.
     last: Option<(Vec<u8>, Option<Rc<OwnedFd>>)>,
 }
 
 impl Below {
-    pub(super) fn open(path: &Path, epoch: i64) -> io::Result<Self> {
+    pub(super) fn open(path: &Path, epoch: Option<i64>) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self { root: fs::open(path, flags, Mode::empty())?, epoch, last: None })
     }
@@ -78,9 +78,12 @@ impl Below {
         if kind == FileType::Directory {
             return Ok(true);
         }
-        // As they are in layers: what the layer below was unpacked from says no more, so that it does not
-        // matter whether its directory is the one that its step wrote.
-        let time = |stat: &Stat| (stat.st_size, stat.st_mtime.min(self.epoch).max(0));
+        // What a layer was unpacked from says no more, so that it does not matter whether the directory below
+        // is the one that its step wrote.
+        let time = |stat: &Stat| match self.epoch {
+            Some(epoch) => (stat.st_size, stat.st_mtime.min(epoch).max(0), 0),
+            None => (stat.st_size, stat.st_mtime, stat.st_mtime_nsec),
+        };
         if time(&old) != time(stat) {
             return Ok(false);
         }

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// How to pack.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct PackOptions<'a> {
     /// Subtracted from each owner and group id. Ids below it (the builder's own root) become 0.
     pub shift: u32,
@@ -32,6 +32,9 @@ pub struct PackOptions<'a> {
     pub epoch: i64,
     /// The merged tree below the layer; none for the lowest one, where there is nothing to hide.
     pub below: Option<&'a Path>,
+    /// The builder copied these files itself: one is the same as below when it would be in the layer, whose
+    /// times are whole seconds and no later than `epoch`. What a program wrote anew is new.
+    pub copied: bool,
 }
 
 /// Why a directory was not packed. Each message names the path.
@@ -98,7 +101,7 @@ pub fn pack<W: Write>(upper: &Path, options: PackOptions, out: W) -> Result<W, P
         options,
         below: options
             .below
-            .map(|below| Below::open(below, options.epoch))
+            .map(|below| Below::open(below, options.copied.then_some(options.epoch)))
             .transpose()
             .map_err(read)?,
         archive: ArchiveWriter::new(out),

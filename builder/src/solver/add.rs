@@ -88,7 +88,7 @@ pub(super) async fn solve(
         return Err(error);
     }
     let requests = remote.iter().map(|found| found.record(origin)).collect();
-    let want = Commit { epoch, export: exported || is_linked(op) };
+    let want = Commit { epoch, export: exported || is_linked(op), copied: true };
     let found = StepResult { requests, ..StepResult::default() };
     solver.conclude(active, below, parent, &key, want, found).await
 }

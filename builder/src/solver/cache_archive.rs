@@ -99,7 +99,7 @@ fn one(
 ) -> Result<(), CacheArchiveError> {
     let (reader, writer) = io::pipe()?;
     // Times are kept as they are: compilers compare them.
-    let options = PackOptions { shift: OWNER_SHIFT, epoch: i64::MAX, below: None };
+    let options = PackOptions { shift: OWNER_SHIFT, epoch: i64::MAX, ..PackOptions::default() };
     thread::scope(|scope| {
         let packing = scope.spawn(move || pack(path, options, writer).map(drop));
         let mut members = Archive::new(reader);

@@ -324,8 +324,12 @@ impl Chains {
         // A view's first lower directory is what the top layer wrote.
         let key = random_key()?;
         let mounts = self.snapshots.view(&key, &name).await?;
-        let want = Commit { epoch, export: true };
-        let packed = self.pack(&mounts, want).await;
+        let want = Commit { epoch, export: true, copied: false };
+        let mut packed = self.pack(&mounts, want).await;
+        if packed.as_ref().is_ok_and(|packed| packed.diff_id != *top) {
+            // The snapshot does not say whether a program wrote it or the builder itself.
+            packed = self.pack(&mounts, Commit { copied: true, ..want }).await;
+        }
         self.snapshots.remove(&key).await?;
         let packed = packed?;
         let blob = packed.blob.ok_or(SolveError::LayerGone(*top))?;
@@ -341,7 +345,9 @@ impl Chains {
         let top = pack::Top::of(mounts).ok_or(SolveError::EmptyChain)?;
         let (content, view) = (self.content.clone(), View::empty(&self.scratch)?);
         let compression = want.export.then_some(self.blobs.compression);
-        let pack = move || pack::pack_top(&top, view.path(), want.epoch, compression, &content);
+        let pack = move || {
+            pack::pack_top(&top, view.path(), (want.epoch, want.copied), compression, &content)
+        };
         tokio::task::spawn_blocking(pack).await?
     }
 }
@@ -353,4 +359,6 @@ pub struct Commit {
     pub epoch: i64,
     /// Compress it now, because it goes into an exported image.
     pub export: bool,
+    /// See [`PackOptions::copied`](crate::layer::PackOptions::copied).
+    pub copied: bool,
 }

@@ -81,7 +81,7 @@ pub(super) async fn solve(
         return Err(error);
     }
     // Only from a blob can its files be laid over the parent's.
-    let want = Commit { epoch, export: exported || is_linked(op) };
+    let want = Commit { epoch, export: exported || is_linked(op), copied: true };
     solver.conclude(active, below, parent, &key, want, StepResult::default()).await
 }
 
@@ -263,6 +263,6 @@ pub(super) async fn make_directory(
         chains.discard(active).await;
         return Err(error);
     }
-    let want = Commit { epoch, export: exported };
+    let want = Commit { epoch, export: exported, copied: true };
     solver.conclude(active, &parent.layers, parent, &key, want, StepResult::default()).await
 }

@@ -147,7 +147,7 @@ async fn finish(
         solver.host.chains.discard(active).await;
         return Err(error);
     }
-    let want = Commit { epoch, export };
+    let want = Commit { epoch, export, copied: true };
     solver.conclude(active, &[], &VertexResult::scratch(), key, want, result).await
 }
 

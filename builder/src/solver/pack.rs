@@ -77,7 +77,7 @@ impl Top {
 pub(super) fn pack_top(
     top: &Top,
     view: &Path,
-    epoch: i64,
+    (epoch, copied): (i64, bool),
     compression: Option<Compression>,
     content: &ContentStore,
 ) -> Result<Packed, SolveError> {
@@ -86,7 +86,7 @@ pub(super) fn pack_top(
         false => Some(Mounted::mount(&top.below, view)?),
     };
     let below = mounted.as_ref().map(Mounted::root);
-    let options = PackOptions { shift: OWNER_SHIFT, epoch, below };
+    let options = PackOptions { shift: OWNER_SHIFT, epoch, below, copied };
     let Some(compression) = compression else {
         let (_, diff_id, _) = pack(&top.upper, options, Hashing::new(io::sink()))?.finish();
         return Ok(Packed { diff_id, blob: None });

@@ -87,7 +87,7 @@ pub(super) async fn solve(
             return Err(error);
         }
     };
-    let want = Commit { epoch, export: exported };
+    let want = Commit { epoch, export: exported, copied: false };
     let found = StepResult {
         layer: None,
         requests: traffic.requests,

@@ -13,7 +13,7 @@ use crate::layer::{archive::Archive, tree, unpack};
 
 fn options() -> PackOptions<'static> {
     let shift = rustix::process::geteuid().as_raw();
-    PackOptions { shift, epoch: 1_000, below: None }
+    PackOptions { shift, epoch: 1_000, ..PackOptions::default() }
 }
 
 fn packed(root: &Path, options: PackOptions) -> Vec<u8> {
@@ -259,7 +259,7 @@ fn a_debian_base_survives_the_round_trip() {
     let done = unpack::unpack(&base[..], root.path(), unpacking).unwrap();
     eprintln!("unpacked {done:?} in {:?}", started.elapsed());
     let started = std::time::Instant::now();
-    let packing = PackOptions { shift, epoch: i64::MAX, below: None };
+    let packing = PackOptions { shift, epoch: i64::MAX, ..PackOptions::default() };
     let again = packed(root.path(), packing);
     eprintln!("packed {} bytes in {:?}", again.len(), started.elapsed());
     let tree = |bytes: &[u8]| {

@@ -76,7 +76,7 @@ impl Case {
         }
         unmount(self.at("merged"), UnmountFlags::DETACH).unwrap();
         let lower = self.at("lower");
-        let options = PackOptions { shift: 0, epoch: EPOCH, below: Some(&lower) };
+        let options = PackOptions { shift: 0, epoch: EPOCH, below: Some(&lower), copied: true };
         pack(&self.at("upper"), options, Vec::new()).unwrap()
     }
 

@@ -353,7 +353,7 @@ impl Entry {
         };
         match self.get("compression") {
             None | Some("gzip") => {
-                let level = bounded(0, 9, 6)?;
+                let level = bounded(0, 9, Compression::GZIP_LEVEL.cast_signed())?;
                 Ok(Compression::Gzip { level: level.unsigned_abs() })
             }
             Some("zstd") => Ok(Compression::Zstd { level: bounded(1, 22, 3)? }),
