@@ -82,7 +82,7 @@ fn a_doubt_is_shown_once_and_an_argument_that_nothing_takes_is_named() {
 fn the_step_that_failed_is_named_and_not_the_one_that_was_stopped_for_it() {
     let scene = Scene::new();
     scene.dockerfile(
-        "FROM busybox AS slow\nRUN sleep 60\nFROM busybox AS bad\nRUN sleep 1; exit 3\n\
+        "FROM busybox AS slow\nRUN sleep 5\nFROM busybox AS bad\nRUN sleep 1; exit 3\n\
          FROM scratch\nCOPY --from=slow / /\nCOPY --from=bad / /\n",
     );
     let output = scene.build(&["--jobs", "2"]).returned(1);

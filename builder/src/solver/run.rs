@@ -153,7 +153,7 @@ async fn execute(
     let settings = &solver.options.settings;
     let request = ExecRequest {
         args: op.args.clone(),
-        env: environment(op, mounted.variable.take()),
+        env: environment(op, mounted.variable.take(), user.home),
         secret_env: std::mem::take(&mut mounted.env),
         cwd: op.cwd.clone().into(),
         user: ResolvedUser { uid: user.uid, gid: user.gid, groups: user.groups },
@@ -204,11 +204,12 @@ async fn execute(
 }
 
 /// The environment of the process: proxy arguments are seen by the step, though they are no part of its
-/// result.
-fn environment(op: &RunOp, agent: Option<(String, String)>) -> Vec<(String, String)> {
+/// result. OCI runtimes differ in what HOME they give a user that no list names.
+fn environment(op: &RunOp, agent: Option<(String, String)>, home: String) -> Vec<(String, String)> {
     let mut env = op.env.clone();
     env.extend(agent);
-    for (name, value) in &op.proxy {
+    let home = ("HOME".to_owned(), home);
+    for (name, value) in op.proxy.iter().chain([&home]) {
         if !env.iter().any(|(known, _)| known == name) {
             env.push((name.clone(), value.clone()));
         }
