@@ -124,8 +124,6 @@ fn first_line(program: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
     use crate::worker::WorkerUser;
 
@@ -142,9 +140,12 @@ mod tests {
         let install = |version: &str| {
             let text =
                 format!("#!/bin/sh\necho asked >> {}/log\necho {version}\n", dir.path().display());
-            let fresh = dir.path().join("fresh");
-            fs::write(&fresh, text).unwrap();
-            fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
+            let (source, fresh) = (dir.path().join("text"), dir.path().join("fresh"));
+            fs::write(&source, text).unwrap();
+            // By another process: a file that this one wrote may still be open in a child of another test.
+            let copied =
+                Command::new("install").args(["-m", "755"]).args([&source, &fresh]).status();
+            assert!(copied.unwrap().success());
             fs::rename(&fresh, &program).unwrap();
         };
         let config = WorkerConfig {
