@@ -33,7 +33,7 @@ pub enum SolveError {
         code: u32,
         /// What the network refused to the step, first refusal first.
         refusals: Vec<Refusal>,
-        /// Where the step's files lie, if the disk was full when it ended.
+        /// Where the step's files lie, if the disk was full when it began or ended.
         full: Option<PathBuf>,
     },
     /// A failure at an instruction of the Dockerfile.

@@ -1,6 +1,9 @@
 //! RUN: a process on top of the parent's layers, with its own namespaces and the egress network.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
 
 use serde::Serialize;
 
@@ -179,6 +182,8 @@ async fn execute(
         shm_size: settings.shm_size,
     };
     let sink = StepOutput::new(solver, origin);
+    // What is collected meanwhile makes room, too late for the step.
+    let full = full_disk(solver);
     let ended = host.executor.run(root, &request, &sink, &solver.cancel).await;
     sink.finish();
     let traffic = match network {
@@ -198,9 +203,14 @@ async fn execute(
         return Ok(traffic);
     }
     // Asked before what the step wrote is thrown away.
-    let data = host.cache_mounts.parent().filter(|data| room::is_full(data));
-    let full = data.map(ToOwned::to_owned);
+    let full = full.or_else(|| full_disk(solver));
     Err(SolveError::Exit { code: code.0, refusals: traffic.refusals, full })
+}
+
+/// Where the steps' files lie, if the disk is full now.
+fn full_disk(solver: &Solver) -> Option<PathBuf> {
+    let data = solver.host.cache_mounts.parent()?;
+    room::is_full(data).then(|| data.to_owned())
 }
 
 /// The environment of the process: proxy arguments are seen by the step, though they are no part of its
