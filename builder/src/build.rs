@@ -27,11 +27,14 @@ use crate::{
     export::{self, ExportError, outputs::Outputs, product::Product},
     graph::{self, BuildGraph, BuildOptions, ConfigLines},
     harden::{HardenError, HardenOptions},
-    image::described::DescribeError,
+    image::{described::DescribeError, outcomes::Outcomes},
     lint::selection::CheckError,
     oci::platform::Platform,
     provenance::{FetchedInput, Parameters, ProvenanceError},
-    shared_cache::{CacheError, SharedCache, import::import},
+    shared_cache::{
+        CacheError, SharedCache,
+        import::{Imported, import},
+    },
     solver::{
         SolveOptions,
         error::SolveError,
@@ -39,7 +42,6 @@ use crate::{
         host::Host,
         phase::{Phase, PhaseKind},
         settings::FreshStages,
-        shared::SharedSteps,
         telling::told,
     },
     source::{context::Context, error::SourceError, git::GitState, image::ImageSourceError},
@@ -182,7 +184,9 @@ pub async fn build(
         unknown_stages(&request.solve.fresh, &plan.graph, observer.as_ref());
     }
     let (plans, images) = (&plans, &images);
-    let attempt = Attempt { request, host, observer, cancel, plans, images, shared };
+    let Imported { steps: shared, told } = shared;
+    let outcomes = Outcomes::new(host.cache.clone(), told, !request.shared.to.is_empty());
+    let attempt = Attempt { request, host, observer, cancel, plans, images, shared, outcomes };
     let done = attempt.done().await?;
     export::export(&done.results, &request.outputs, host, tell, &done.uploads).await?;
     attempt.share(&done).await?;
@@ -194,9 +198,9 @@ async fn shared(
     request: &BuildRequest,
     host: &Arc<Host>,
     observer: &Arc<dyn Observer>,
-) -> Arc<SharedSteps> {
+) -> Imported {
     match request.solve.no_cache {
-        true => Arc::default(),
+        true => Imported::default(),
         false => import(&request.shared, host, observer).await,
     }
 }

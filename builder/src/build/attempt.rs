@@ -12,6 +12,7 @@ use super::{BuildError, BuildRequest, plan::PlatformPlan, platform::Run};
 use crate::{
     export::{Results, outputs::ImageTarget, product::Product, uploads::Uploads},
     graph::BuildGraph,
+    image::outcomes::Outcomes,
     oci::{descriptor::Descriptor, reference::Reference},
     provenance::{ContextRecord, builder_id},
     shared_cache::{
@@ -38,6 +39,8 @@ pub(super) struct Attempt<'a> {
     pub(super) images: &'a ResolvedImages,
     /// What other machines made.
     pub(super) shared: Arc<SharedSteps>,
+    /// What came of images before.
+    pub(super) outcomes: Outcomes,
 }
 
 /// What was done.
@@ -90,7 +93,8 @@ impl Attempt<'_> {
         let finished = OffsetDateTime::now_utc();
         let uploads = Uploads::new(host.clone(), observer.clone());
         let tell = observer.as_ref();
-        let run = Run { request, host, tell, uploads: &uploads, context, finished };
+        let outcomes = &self.outcomes;
+        let run = Run { request, host, tell, uploads: &uploads, outcomes, context, finished };
         let results = self.results(&run, &solution).await?;
         Ok(Done { results, uploads, solution, passed: solver.trail().passed(), finished })
     }
@@ -130,6 +134,7 @@ impl Attempt<'_> {
             policy: parameters.policy_digest,
             invocation: &request.invocation,
             layers: done.solution.platforms.iter().map(|one| one.target().layers.clone()).collect(),
+            outcomes: self.outcomes.used(),
             pushed: self.pushed(&done.results),
         };
         Ok(export(options, &done.passed, &facts, host, observer.as_ref()).await?)

@@ -14,11 +14,7 @@ use super::{BuildError, plan::PlatformPlan, platform::Run};
 use crate::{
     attestations::AttestError,
     export::file_tree::FileTree,
-    image::{
-        assemble::assemble,
-        described::{Description, describe},
-        form::Form,
-    },
+    image::{assemble::assemble, described::Description, form::Form},
     oci::digest::Digest,
     provenance::{Materials, Parameters},
     sbom::fetched::fetched,
@@ -109,7 +105,7 @@ impl Run<'_> {
             fetched: fetched(solved.requests()),
         };
         let sealed = image.seal(&Form::default())?;
-        Ok(describe(&sealed, description, &host.content, &host.cache).await?)
+        self.described(&sealed, description).await
     }
 }
 

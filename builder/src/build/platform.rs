@@ -9,13 +9,15 @@ use super::{BuildError, BuildRequest, plan::PlatformPlan};
 use crate::{
     attestations::Predicates,
     export::uploads::Uploads,
+    graph::Target,
     harden::HardenOptions,
     image::{
         Image, Sealed,
         assemble::assemble,
-        described::{Description, describe},
+        described::{Describing, Description},
         form::{Form, formed},
-        hardened::{HardenedImage, harden},
+        hardened::{HardenedImage, Hardening},
+        outcomes::Outcomes,
     },
     oci::{descriptor::Descriptor, digest::Digest, platform::Platform},
     provenance::{self, ContextRecord, Facts, Materials, Parameters},
@@ -37,6 +39,8 @@ pub(super) struct Run<'a> {
     pub(super) tell: &'a dyn Observer,
     /// Where layers that are final go at once.
     pub(super) uploads: &'a Uploads,
+    /// What came of images before.
+    pub(super) outcomes: &'a Outcomes,
     pub(super) context: ContextRecord,
     /// When the steps were done.
     pub(super) finished: OffsetDateTime,
@@ -70,10 +74,27 @@ impl Run<'_> {
         let inherited_cmd = target.lines.cmd.is_none();
         let options = HardenOptions { inherited_cmd, ..request.harden.clone() };
         self.upload_steps(&image);
-        let hardened = harden(image, &options, &host.content, &host.cache);
-        told(self.tell, phase(PhaseKind::Harden), hardened).await.map_err(|error| {
-            BuildError::Harden { error: Box::new(error), lines: Box::new(target.lines.clone()) }
-        })
+        told(self.tell, phase(PhaseKind::Harden), self.hardened(image, options, target)).await
+    }
+
+    /// The image hardened: as it is known, or now.
+    async fn hardened(
+        &self,
+        image: Image,
+        options: HardenOptions,
+        target: &Target,
+    ) -> Result<HardenedImage, BuildError> {
+        let (chains, outcomes) = (&self.host.chains, self.outcomes);
+        let fault = |error| {
+            let lines = Box::new(target.lines.clone());
+            BuildError::Harden { error: Box::new(error), lines }
+        };
+        let hardening = Hardening::of(image, options).map_err(fault)?;
+        if let Some(known) = hardening.known(outcomes, chains) {
+            return Ok(known);
+        }
+        chains.ensure(&hardening.layers()).await.map_err(Arc::new)?;
+        hardening.done(&self.host.content, outcomes).await.map_err(fault)
     }
 
     /// The layers of steps go up while the image is hardened, which mostly leaves them as they are. What the
@@ -83,8 +104,8 @@ impl Run<'_> {
         if !request.harden.remove.is_empty() {
             return;
         }
-        let made = image.layers.iter().filter(|layer| chains.origin_of(&layer.digest).is_none());
-        let made: Vec<Descriptor> = made.cloned().collect();
+        let made = image.layers().filter(|(diff_id, _)| !chains.is_of_base(diff_id));
+        let made: Vec<Descriptor> = made.map(|(_, layer)| layer.clone()).collect();
         for form in request.outputs.forms() {
             if form.compression == chains.compression() && !form.docker_types {
                 self.uploads.begin(&request.outputs, &form, &made);
@@ -116,11 +137,12 @@ impl Run<'_> {
                     epoch: request.solve.epoch,
                     fetched: fetched(solved.requests()),
                 };
-                let described = describe(&sealed, description, &host.content, &host.cache);
+                let described = self.described(&sealed, description);
                 Some(told(self.tell, phase(PhaseKind::Inventory), described).await?)
             }
             false => None,
         };
+        self.complete(form, &diff_ids, &sealed).await?;
         let materials = Materials { images: plan.images.iter().collect(), solved };
         let report = serde_json::to_vec(&hardened.report)?;
         let products = vec![provenance::hardening_report(&report)?];
@@ -138,6 +160,39 @@ impl Run<'_> {
             predicates: Predicates { provenance, sbom, hardening: Some(hardened.report.clone()) },
             ran: solved.ran(),
         })
+    }
+
+    /// The SBOM of an image: as it is known, or now.
+    pub(super) async fn described(
+        &self,
+        image: &Sealed,
+        description: Description,
+    ) -> Result<Vec<u8>, BuildError> {
+        let (content, outcomes) = (&self.host.content, self.outcomes);
+        let describing = Describing::of(image, description)?;
+        if let Some(known) = describing.known(content, outcomes).await? {
+            return Ok(known);
+        }
+        self.host.chains.ensure(&describing.layers()).await.map_err(Arc::new)?;
+        Ok(describing.done(content, outcomes).await?)
+    }
+
+    /// Brings the layers that are not here, and that somebody wants here or no registry took from where they are.
+    async fn complete(
+        &self,
+        form: &Form,
+        diff_ids: &[Digest],
+        image: &Sealed,
+    ) -> Result<(), BuildError> {
+        let chains = &self.host.chains;
+        let needed = self.request.outputs.needs_bytes(form);
+        let mut lacking = Vec::new();
+        for (diff_id, blob) in diff_ids.iter().zip(&image.layers) {
+            if !chains.has(blob) && (needed || !self.uploads.came(&blob.digest).await) {
+                lacking.push((*diff_id, blob.clone()));
+            }
+        }
+        Ok(chains.ensure(&lacking).await.map_err(Arc::new)?)
     }
 
     /// What events about a platform's image name it by: nothing where it is the only one.

@@ -132,6 +132,14 @@ impl Outputs {
         forms
     }
 
+    /// Are the bytes of an image in this form wanted here? Registries can take a layer from one another.
+    #[must_use]
+    pub fn needs_bytes(&self, form: &Form) -> bool {
+        let here = |output: &ImageOutput| !matches!(output.target, ImageTarget::Registry { .. });
+        let mut of_form = self.images.iter().filter(|output| output.form == *form);
+        self.images.is_empty() || of_form.any(here)
+    }
+
     /// Does an image leave this machine or become a file that can leave it together with signatures?
     #[must_use]
     pub fn leaves(&self) -> bool {

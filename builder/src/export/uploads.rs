@@ -76,6 +76,17 @@ impl Uploads {
         });
     }
 
+    /// Waits for the upload of this layer, where one began. Is the layer anywhere it has to be?
+    pub async fn came(&self, layer: &Digest) -> bool {
+        let running = self.state().running.remove(layer);
+        if let Some(Running { targets, task }) = running
+            && let Ok(Ok(())) = task.await
+        {
+            self.state().done.entry(*layer).or_default().extend(targets);
+        }
+        self.state().done.contains_key(layer)
+    }
+
     /// Makes sure that the repository of `target` has this layer.
     ///
     /// # Errors
@@ -85,12 +96,7 @@ impl Uploads {
         target: &Reference,
         blob: &Descriptor,
     ) -> Result<(), RegistryError> {
-        let running = self.state().running.remove(&blob.digest);
-        if let Some(Running { targets, task }) = running
-            && let Ok(Ok(())) = task.await
-        {
-            self.state().done.entry(blob.digest).or_default().extend(targets);
-        }
+        self.came(&blob.digest).await;
         let places = self.state().done.get(&blob.digest).cloned().unwrap_or_default();
         if places.iter().any(|place| place.name() == target.name()) {
             return Ok(());
@@ -102,7 +108,7 @@ impl Uploads {
     }
 
     /// Sends a layer to these repositories. The first takes it from the one where it is `known` to be, else from its
-    /// base image's, where that lies on the same registry; each other one from the one before.
+    /// base image's or a shared cache's, where that lies on the same registry; each other one from the one before.
     fn upload(
         &self,
         blob: Descriptor,
@@ -114,7 +120,7 @@ impl Uploads {
         async move {
             // Never closed.
             let _slot = slots.acquire_owned().await;
-            let mut from = known.or_else(|| host.chains.origin_of(&blob.digest));
+            let mut from = known.or_else(|| host.chains.repository_of(&blob.digest));
             for target in targets {
                 let (observer, direction) = (observer.as_ref(), Direction::Push);
                 let progress = Watched { observer, direction, image: &target };

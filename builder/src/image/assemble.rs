@@ -18,10 +18,11 @@ use crate::{
 /// What a layer of a base is called where the base's history lacks it.
 const BASE_LAYER: &str = "created by buildkit";
 
-/// Joins the target's layers, making blobs of those that are only snapshots so far.
+/// Joins the target's layers, making blobs of those that are only snapshots so far. Those that a registry has
+/// are named, and come when somebody reads them ([`Chains::ensure`]).
 ///
 /// # Errors
-/// When a layer cannot be fetched or compressed.
+/// When a layer cannot be compressed.
 pub async fn assemble(
     target: &Target,
     solved: &Solved,
@@ -30,9 +31,8 @@ pub async fn assemble(
 ) -> Result<Image, SolveError> {
     let chain = &solved.target().layers;
     let mut layers = Vec::with_capacity(chain.len());
-    chains.fetch(chain).await?;
     for end in 1..=chain.len() {
-        let blob = chains.blob(&chain[..end], epoch).await?;
+        let blob = chains.named(&chain[..end], epoch).await?;
         layers.push(oci_typed(&blob));
     }
     let created = rfc3339(epoch);

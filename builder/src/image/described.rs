@@ -3,16 +3,19 @@
 
 use std::{collections::BTreeMap, io, sync::Arc};
 
-use super::Sealed;
+use super::{
+    Sealed,
+    outcomes::{Outcomes, inventory_key},
+};
 use crate::{
-    content::{error::ContentError, index::Table, records::Records, store::ContentStore},
+    content::{error::ContentError, index::Table, store::ContentStore},
     layer::{
         LayerReader,
         tree::{ScanError, Tree, scan},
     },
-    oci::digest::Digest,
+    oci::{descriptor::Descriptor, digest::Digest},
     sbom::{
-        inventory::{inventory, wants},
+        inventory::{Inventory, inventory, wants},
         spdx::{self, Facts, Fetched, SpdxError},
     },
 };
@@ -58,51 +61,106 @@ const MAX_DATABASE: u64 = 64 * 1024 * 1024;
 /// Changes when the document for the same image becomes another one.
 const VERSION: u32 = 1;
 
-/// The SPDX document of `image`, as JSON.
-///
-/// # Errors
-/// See [`DescribeError`].
-pub async fn describe(
-    image: &Sealed,
+/// The SPDX document of an image, to be written as JSON.
+#[derive(Debug)]
+pub struct Describing {
+    image: Sealed,
     description: Description,
-    content: &Arc<ContentStore>,
-    records: &Records,
-) -> Result<Vec<u8>, DescribeError> {
-    let Description { name, epoch, fetched, .. } = &description;
-    let fetched: Vec<_> = fetched.iter().collect();
-    let inputs = (VERSION, "sbom", image.descriptor.digest, name, epoch, fetched);
-    let key = Digest::of(&serde_json::to_vec(&inputs)?);
-    let records = records.of(Table::Sboms);
-    if let Some(known) = records.get::<String>(&key) {
-        return Ok(known.into_bytes());
-    }
-    let (image, content) = (image.clone(), content.clone());
-    let work = tokio::task::spawn_blocking(move || document(&image, &description, &content));
-    let document = work.await??;
-    records.put(&key, &String::from_utf8_lossy(&document))?;
-    Ok(document)
+    /// Under which the document stands.
+    key: Digest,
+    inventory: Digest,
 }
 
-fn document(
-    image: &Sealed,
-    description: &Description,
+impl Describing {
+    /// Of `image`.
+    ///
+    /// # Errors
+    /// Never for these inputs; JSON refuses only maps whose keys are not text.
+    pub fn of(image: &Sealed, description: Description) -> Result<Self, DescribeError> {
+        let Description { name, epoch, fetched, diff_ids } = &description;
+        let fetched: Vec<_> = fetched.iter().collect();
+        let inputs = (VERSION, "sbom", image.descriptor.digest, name, epoch, fetched);
+        let key = Digest::of(&serde_json::to_vec(&inputs)?);
+        let inventory = inventory_key(diff_ids);
+        Ok(Self { image: image.clone(), description, key, inventory })
+    }
+
+    /// The document, where it was written before or the inventory was taken.
+    ///
+    /// # Errors
+    /// See [`DescribeError`].
+    pub async fn known(
+        &self,
+        content: &ContentStore,
+        outcomes: &Outcomes,
+    ) -> Result<Option<Vec<u8>>, DescribeError> {
+        let records = outcomes.records().of(Table::Sboms);
+        let known = records.get::<String>(&self.key).map(String::into_bytes);
+        if known.is_some() && !outcomes.keeps_inventories() {
+            return Ok(known);
+        }
+        let Some(inventory) = outcomes.inventory(&self.inventory, content).await else {
+            return Ok(None);
+        };
+        match known {
+            Some(known) => Ok(Some(known)),
+            None => Ok(Some(self.written(&inventory, outcomes)?)),
+        }
+    }
+
+    /// The layers that are read.
+    #[must_use]
+    pub fn layers(&self) -> Vec<(Digest, Descriptor)> {
+        self.description.diff_ids.iter().copied().zip(self.image.layers.iter().cloned()).collect()
+    }
+
+    /// Takes the inventory and writes the document. The layers are in the store.
+    ///
+    /// # Errors
+    /// See [`DescribeError`].
+    pub async fn done(
+        &self,
+        content: &Arc<ContentStore>,
+        outcomes: &Outcomes,
+    ) -> Result<Vec<u8>, DescribeError> {
+        let (layers, content) = (self.layers(), content.clone());
+        let work = tokio::task::spawn_blocking(move || taken(&layers, &content));
+        let inventory = outcomes.take_inventory(&self.inventory, work.await??)?;
+        self.written(&inventory, outcomes)
+    }
+
+    fn written(
+        &self,
+        inventory: &Inventory,
+        outcomes: &Outcomes,
+    ) -> Result<Vec<u8>, DescribeError> {
+        let facts = Facts {
+            image: &self.description.name,
+            digest: self.image.descriptor.digest,
+            created: self.description.epoch,
+            version: env!("CARGO_PKG_VERSION"),
+            fetched: &self.description.fetched,
+        };
+        let document = spdx::to_json(inventory, &facts)?;
+        let records = outcomes.records().of(Table::Sboms);
+        records.put(&self.key, &String::from_utf8_lossy(&document))?;
+        Ok(document)
+    }
+}
+
+/// One pass over the layers.
+fn taken(
+    layers: &[(Digest, Descriptor)],
     content: &ContentStore,
-) -> Result<Vec<u8>, DescribeError> {
+) -> Result<Inventory, DescribeError> {
     let mut indexes = Vec::new();
     let mut contents = BTreeMap::new();
-    for (layer, diff_id) in image.layers.iter().zip(&description.diff_ids) {
+    for (diff_id, layer) in layers {
         let mut reader = LayerReader::new(content.open_verified(layer)?, Some(*diff_id))?;
         let (index, wanted) = scan(&mut reader, wants, MAX_DATABASE)?;
         reader.finish()?;
         indexes.push(index);
         contents.extend(wanted);
     }
-    let facts = Facts {
-        image: &description.name,
-        digest: image.descriptor.digest,
-        created: description.epoch,
-        version: env!("CARGO_PKG_VERSION"),
-        fetched: &description.fetched,
-    };
-    Ok(spdx::to_json(&inventory(&Tree::merge(&indexes), &contents), &facts)?)
+    Ok(inventory(&Tree::merge(&indexes), &contents))
 }

@@ -6,19 +6,17 @@ use std::{io, sync::Arc};
 use serde::{Deserialize, Serialize};
 use touchmark_attest::predicate::hardening::{self, HardeningReport};
 
-use super::Image;
+use super::{Image, outcomes::Outcomes};
 use crate::{
-    content::{
-        blob_sink::BlobSink, index::Table, records::Records, store::ContentStore,
-        verified_blob::VerifiedBlob,
-    },
+    content::{blob_sink::BlobSink, store::ContentStore, verified_blob::VerifiedBlob},
     harden::{self, Action, Finding, HardenError, HardenOptions, LayerStore, Level, user::is_root},
     oci::{descriptor::Descriptor, digest::Digest},
     policy::glob::Glob,
+    solver::chain::Chains,
 };
 
 /// A hardened image and what was done to it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HardenedImage {
     /// The image; its new layers are in the content store.
     pub image: Image,
@@ -29,37 +27,66 @@ pub struct HardenedImage {
 /// Changes when the rules or the way they are carried out change.
 const RULES_VERSION: u32 = 2;
 
-/// Hardens `image` as `options` say.
-///
-/// # Errors
-/// See [`HardenError`].
-pub async fn harden(
+/// An image that is to be hardened.
+#[derive(Debug)]
+pub struct Hardening {
     image: Image,
-    options: &HardenOptions,
-    content: &Arc<ContentStore>,
-    records: &Records,
-) -> Result<HardenedImage, HardenError> {
-    let user = &image.config.config.user;
-    if options.require_nonroot && options.level != Level::Off && is_root(user) {
-        return Err(HardenError::RootUser { user: user.clone() });
+    options: HardenOptions,
+    key: Digest,
+}
+
+impl Hardening {
+    /// Of `image`, as `options` say.
+    ///
+    /// # Errors
+    /// [`HardenError::RootUser`].
+    pub fn of(image: Image, options: HardenOptions) -> Result<Self, HardenError> {
+        let user = &image.config.config.user;
+        if options.require_nonroot && options.level != Level::Off && is_root(user) {
+            return Err(HardenError::RootUser { user: user.clone() });
+        }
+        let key = key(&image, &options)?;
+        Ok(Self { image, options, key })
     }
-    let key = key(&image, options)?;
-    let records = records.of(Table::Hardened);
-    if let Some(known) = records.get::<HardenedImage>(&key)
-        && known.image.layers.iter().all(|layer| content.has(&layer.digest))
-    {
-        return Ok(known);
+
+    /// What came of it before, as long as its layers can be had.
+    #[must_use]
+    pub fn known(&self, outcomes: &Outcomes, chains: &Chains) -> Option<HardenedImage> {
+        let whole = |image: &Image| image.layers.len() == image.config.rootfs.diff_ids.len();
+        outcomes.hardened(&self.key, |found| {
+            let mut layers = found.image.layers();
+            whole(&found.image) && layers.all(|(diff_id, blob)| chains.can_have(&diff_id, blob))
+        })
     }
-    let (content, owned) = (content.clone(), options.clone());
-    let work = tokio::task::spawn_blocking(move || {
-        let hardened = harden::harden(&Blobs(&content), &image.layers, &image.config, &owned)?;
-        let report = report(&image, &owned, &hardened.findings, &hardened.excluded);
-        let image = Image { config: hardened.config, layers: hardened.layers };
-        Ok::<_, HardenError>(HardenedImage { image, report })
-    });
-    let hardened = work.await.map_err(|error| store(io::Error::other(error)))??;
-    records.put(&key, &hardened).map_err(store)?;
-    Ok(hardened)
+
+    /// The layers that are read.
+    #[must_use]
+    pub fn layers(&self) -> Vec<(Digest, Descriptor)> {
+        self.image.owned_layers()
+    }
+
+    /// Does it. The layers are in the store.
+    ///
+    /// # Errors
+    /// See [`HardenError`].
+    pub async fn done(
+        self,
+        content: &Arc<ContentStore>,
+        outcomes: &Outcomes,
+    ) -> Result<HardenedImage, HardenError> {
+        let Self { image, options, key } = self;
+        let content = content.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let hardened =
+                harden::harden(&Blobs(&content), &image.layers, &image.config, &options)?;
+            let report = report(&image, &options, &hardened.findings, &hardened.excluded);
+            let image = Image { config: hardened.config, layers: hardened.layers };
+            Ok::<_, HardenError>(HardenedImage { image, report })
+        });
+        let hardened = work.await.map_err(|error| store(io::Error::other(error)))??;
+        outcomes.harden(&key, &hardened).map_err(store)?;
+        Ok(hardened)
+    }
 }
 
 fn store(cause: io::Error) -> HardenError {

@@ -1,5 +1,5 @@
 //! From solved layers to an image: `assemble` joins layers, configuration and `history`; `hardened` hands
-//! it to the rules and remembers the outcome; `form` compresses its layers as an output wants them, with
+//! it to the rules (`outcomes` remembers what came of it); `form` compresses its layers as an output wants them, with
 //! its `annotations`; `Image::seal` fixes the bytes; `described` takes its inventory;
 //! `index` gathers the images of several platforms.
 
@@ -10,6 +10,7 @@ pub mod form;
 pub mod hardened;
 mod history;
 pub mod index;
+pub mod outcomes;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ use crate::oci::{
 pub struct Image {
     /// Configuration with history; `rootfs` lists the layers below.
     pub config: ImageConfig,
-    /// Layer blobs, lowest first, all in the content store.
+    /// Layer blobs, lowest first, in the content store or where they can be had from.
     pub layers: Vec<Descriptor>,
 }
 
@@ -85,6 +86,12 @@ impl Image {
     /// Layers as pairs: digest of the uncompressed tar, and the blob.
     pub fn layers(&self) -> impl Iterator<Item = (Digest, &Descriptor)> {
         self.config.rootfs.diff_ids.iter().copied().zip(&self.layers)
+    }
+
+    /// The same pairs, owned.
+    #[must_use]
+    pub fn owned_layers(&self) -> Vec<(Digest, Descriptor)> {
+        self.layers().map(|(diff_id, blob)| (diff_id, blob.clone())).collect()
     }
 }
 

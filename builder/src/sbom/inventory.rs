@@ -5,6 +5,8 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{apk, dpkg, license::License, os_release::OsRelease};
 use crate::{
     layer::{
@@ -18,7 +20,8 @@ use crate::{
 const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 
 /// Where a package comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Ecosystem {
     /// Alpine's apk.
     Apk,
@@ -27,7 +30,7 @@ pub enum Ecosystem {
 }
 
 /// A file that is in the tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     /// Real path, without a leading slash.
     pub path: String,
@@ -40,7 +43,7 @@ pub struct FileEntry {
 }
 
 /// An installed package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// Where it comes from.
     pub ecosystem: Ecosystem,
@@ -67,6 +70,7 @@ pub struct Package {
     /// Paths that it lists and that are not in the tree.
     pub missing: Vec<String>,
     /// Paths that its database entry lists, directories left out.
+    #[serde(skip)]
     pub(super) claims: Vec<String>,
 }
 
@@ -92,7 +96,7 @@ impl Package {
 }
 
 /// What a tree holds. All lists are sorted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
     /// The distribution, if it says.
     pub os: Option<OsRelease>,

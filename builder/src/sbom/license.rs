@@ -155,7 +155,7 @@ const SPELLINGS: &[(&str, &str)] = &[
 const MAX_TEXT: usize = 64 << 10;
 
 /// A declared license.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct License {
     /// SPDX license expression; `None` when the package says nothing that can be read.
     pub expression: Option<String>,
@@ -164,7 +164,7 @@ pub struct License {
 }
 
 /// A license that is not on the SPDX list.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Extracted {
     /// The name that the package uses.
     pub name: String,

@@ -1,7 +1,7 @@
 //! Which distribution a tree is: os-release(5).
 
 /// The fields of `os-release` that name a distribution.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OsRelease {
     /// `ID`: lower case, no spaces, such as `debian`; `linux` when it is not there.
     pub id: String,

@@ -10,12 +10,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use touchmark_attest::predicate::cache::{CacheMode, SharedCache as Predicate};
 
 use super::{
-    ARTIFACT_TYPE, CacheError, CacheTarget, INDEX_TYPE, MOUNTS_TYPE, Mounts,
+    ARTIFACT_TYPE, CacheError, CacheTarget, INDEX_TYPE, INVENTORY_TYPE, MOUNTS_TYPE, Mounts,
     export::Facts,
-    index::{CacheIndex, IndexedLayer, IndexedStep},
+    index::{CacheIndex, IndexedImage, IndexedInventory, IndexedLayer, IndexedStep},
 };
 use crate::{
     export::artifact::EMPTY_JSON,
+    image::outcomes::{inventory_key, write_inventory},
     layer::Compression,
     oci::{
         descriptor::Descriptor,
@@ -53,8 +54,8 @@ pub(super) struct Contents {
 pub(super) struct CacheBlob {
     /// The blob.
     pub(super) blob: Descriptor,
-    /// The layer that it holds, and the stack that it lies on top of.
-    pub(super) layers: Vec<Digest>,
+    /// The layer that it holds.
+    pub(super) layer: Option<Digest>,
     /// Who has it, where it is not in the store.
     pub(super) elsewhere: Option<Arc<dyn LayerSource>>,
 }
@@ -79,21 +80,25 @@ impl Contents {
             .filter_map(|(_, step)| Some((step.result.layer?, step.layers.as_slice())))
             .collect();
         let blobs = stacks.into_iter().map(|(diff_id, layers)| {
-            layer(diff_id, layers.to_vec(), target.compression, facts.epoch, &host.chains)
+            layer(diff_id, layers, target.compression, facts.epoch, &host.chains)
         });
         let blobs: Vec<_> = blobs.collect();
         let mut layers: Vec<(IndexedLayer, CacheBlob)> =
             stream::iter(blobs).buffer_unordered(PARALLEL).try_collect().await?;
         layers.sort_by_key(|(layer, _)| layer.diff_id);
+        let images = images(target, facts, host, &mut layers)?;
         let (layers, mut blobs): (Vec<_>, Vec<_>) = layers.into_iter().unzip();
         let mounts = mounts(&target.mounts, host).await?;
-        blobs.extend(mounts.iter().map(|blob| CacheBlob {
+        let inventories = images.iter().filter_map(|image| image.inventory.as_ref());
+        let others = mounts.iter().chain(inventories.map(|inventory| &inventory.blob));
+        blobs.extend(others.map(|blob| CacheBlob {
             blob: blob.clone(),
-            layers: Vec::new(),
+            layer: None,
             elsewhere: None,
         }));
         let steps = steps.iter().map(|(key, step)| IndexedStep::new(**key, &step.result)).collect();
-        Self::sealed(CacheIndex::new(steps, &passed.trees, layers, mounts), blobs, target, facts)
+        let index = CacheIndex::new(steps, &passed.trees, layers, mounts, images);
+        Self::sealed(index, blobs, target, facts)
     }
 
     fn sealed(
@@ -139,7 +144,7 @@ impl Contents {
 /// where it is.
 async fn layer(
     diff_id: Digest,
-    layers: Vec<Digest>,
+    layers: &[Digest],
     wanted: Option<Compression>,
     epoch: i64,
     chains: &Chains,
@@ -148,10 +153,10 @@ async fn layer(
         && wanted.is_none_or(|wanted| wanted == offer.compression)
     {
         let (blob, compression, source) = (offer.blob, offer.compression, offer.source);
-        let one = CacheBlob { blob: blob.clone(), layers, elsewhere: Some(source) };
+        let one = CacheBlob { blob: blob.clone(), layer: Some(diff_id), elsewhere: Some(source) };
         return Ok((IndexedLayer { blob, compression, diff_id }, one));
     }
-    let mut blob = chains.blob(&layers, epoch).await?;
+    let mut blob = chains.blob(layers, epoch).await?;
     let mut compression = chains.compression_of(&diff_id, &blob);
     if let Some(wanted) = wanted {
         blob = chains.compressed(&diff_id, &blob, (wanted, true)).await?;
@@ -160,8 +165,45 @@ async fn layer(
     // What a foreign registry annotated is no part of the layer.
     let media_type = oci_layer(&blob.media_type).unwrap_or(&blob.media_type);
     let blob = Descriptor::new(media_type, blob.digest, blob.size);
-    let one = CacheBlob { blob: blob.clone(), layers, elsewhere: None };
+    let one = CacheBlob { blob: blob.clone(), layer: Some(diff_id), elsewhere: None };
     Ok((IndexedLayer { blob, compression, diff_id }, one))
+}
+
+/// What came of the images, with the layers that only hardening made. Another machine looks for the blobs that
+/// the image names, so there are none where the cache's are compressed in another way.
+fn images(
+    target: &CacheTarget,
+    facts: &Facts<'_>,
+    host: &Host,
+    layers: &mut Vec<(IndexedLayer, CacheBlob)>,
+) -> Result<Vec<IndexedImage>, CacheError> {
+    if target.compression.is_some() {
+        return Ok(Vec::new());
+    }
+    let (outcomes, chains) = (&facts.outcomes, &host.chains);
+    let mut images = Vec::new();
+    for (key, image) in &outcomes.images {
+        for (diff_id, blob) in image.image.layers() {
+            let known = layers.iter().any(|(layer, _)| layer.diff_id == diff_id);
+            if known || chains.is_of_base(&diff_id) {
+                continue;
+            }
+            let elsewhere = chains.offered(&diff_id).map(|offer| offer.source);
+            let compression = chains.compression_of(&diff_id, blob);
+            let one = CacheBlob { blob: blob.clone(), layer: Some(diff_id), elsewhere };
+            layers.push((IndexedLayer { blob: blob.clone(), compression, diff_id }, one));
+        }
+        let about = inventory_key(&image.image.config.rootfs.diff_ids);
+        let inventory = outcomes.inventories.get(&about).map(|inventory| {
+            let bytes = write_inventory(inventory).map_err(CacheError::Inventory)?;
+            host.content.put(&bytes)?;
+            let blob = Descriptor::of(INVENTORY_TYPE, &bytes);
+            Ok::<_, CacheError>(IndexedInventory { blob, key: about })
+        });
+        let inventory = inventory.transpose()?;
+        images.push(IndexedImage { image: image.clone(), inventory, key: *key });
+    }
+    Ok(images)
 }
 
 /// The archive of those cache mounts, in the store; none where there are none.

@@ -31,7 +31,6 @@ pub(super) struct Deposit<'a> {
     pub(super) signer: &'a dyn Signer,
     pub(super) host: &'a Arc<Host>,
     pub(super) observer: &'a dyn Observer,
-    pub(super) epoch: i64,
     /// A repository that has the image by now: the registry takes blobs from there by itself.
     pub(super) image: Option<&'a Reference>,
 }
@@ -93,12 +92,17 @@ impl Deposit<'_> {
         let from = one.elsewhere.as_ref().and_then(|source| source.repository()).or(self.image);
         let pushed = registry.push_blob(target, &one.blob, source, from, &progress).await;
         if pushed.is_err() && one.elsewhere.is_some() {
-            self.host.chains.blob(&one.layers, self.epoch).await?;
+            self.bring(one).await?;
             registry.push_blob(target, &one.blob, source, None, &progress).await?;
             return Ok(());
         }
         pushed?;
         Ok(())
+    }
+
+    async fn bring(&self, one: &CacheBlob) -> Result<(), CacheError> {
+        let layers = one.layer.map(|layer| (layer, one.blob.clone()));
+        Ok(self.host.chains.ensure(layers.as_slice()).await?)
     }
 
     async fn statement(
@@ -122,7 +126,7 @@ impl Deposit<'_> {
     /// Into the directory `dest`, as an OCI layout; a cache that is there is replaced, images stay.
     pub(super) async fn write(&self, dest: &Path) -> Result<(), CacheError> {
         for one in self.contents.blobs.iter().filter(|one| one.elsewhere.is_some()) {
-            self.host.chains.blob(&one.layers, self.epoch).await?;
+            self.bring(one).await?;
         }
         let (mut entry, manifest) = self.contents.document(None)?;
         entry.artifact_type = Some(ARTIFACT_TYPE.into());

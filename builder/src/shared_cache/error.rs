@@ -1,6 +1,6 @@
 //! Why a shared cache is not used, or not written.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use touchmark_attest::{
     bundle::BundleError, image_digest::ImageDigestError, predicate::TimestampError,
@@ -93,6 +93,9 @@ pub enum CacheError {
     /// A document could not be written as JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    /// An inventory could not be compressed.
+    #[error("an inventory cannot be written: {0}")]
+    Inventory(io::Error),
     /// A blocking task was ended by the runtime.
     #[error("a task ended before its work was done: {0}")]
     Task(#[from] tokio::task::JoinError),

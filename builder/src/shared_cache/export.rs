@@ -15,13 +15,14 @@ use super::{
     deposit::Deposit,
 };
 use crate::{
+    image::outcomes::Passed,
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
     solver::{
         event::{Event, Observer},
         host::Host,
         phase::{Phase, PhaseKind},
         telling::told,
-        trail::Passed,
+        trail,
     },
 };
 
@@ -44,6 +45,8 @@ pub struct Facts<'a> {
     pub invocation: &'a str,
     /// The layers of the image of each platform, before it was hardened.
     pub layers: Vec<Vec<Digest>>,
+    /// What came of the images.
+    pub outcomes: Passed,
     /// The image in each repository that it was pushed to.
     pub pushed: Vec<(Reference, Descriptor)>,
 }
@@ -76,7 +79,7 @@ impl Facts<'_> {
 /// The first cache that could not be written though the command line says that it must be.
 pub async fn export(
     options: &SharedCache,
-    passed: &Passed,
+    passed: &trail::Passed,
     facts: &Facts<'_>,
     host: &Arc<Host>,
     observer: &dyn Observer,
@@ -99,7 +102,7 @@ pub async fn export(
 async fn write(
     target: &CacheTarget,
     options: &SharedCache,
-    passed: &Passed,
+    passed: &trail::Passed,
     facts: &Facts<'_>,
     (host, observer): (&Arc<Host>, &dyn Observer),
 ) -> Result<(), CacheError> {
@@ -109,8 +112,7 @@ async fn write(
     }
     let contents = Contents::of(target, passed, facts, host).await?;
     let image = facts.pushed.first().map(|(reference, _)| reference);
-    let epoch = facts.epoch;
-    let deposit = Deposit { contents: &contents, signer, host, observer, epoch, image };
+    let deposit = Deposit { contents: &contents, signer, host, observer, image };
     match &target.place {
         TargetPlace::Place(CachePlace::Registry(reference)) => deposit.push(reference, None).await,
         TargetPlace::Place(CachePlace::Local(path)) => deposit.write(path).await,

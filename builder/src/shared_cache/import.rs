@@ -13,6 +13,7 @@ use super::{
     statement::trusted,
 };
 use crate::{
+    image::outcomes::Told,
     oci::descriptor::Descriptor,
     solver::{
         cache_store::{CacheStore, Existing},
@@ -20,38 +21,47 @@ use crate::{
         host::Host,
         phase::{Phase, PhaseKind},
         shared::{LayerSource, SharedLayer, SharedSteps},
-        telling::told,
+        telling,
     },
 };
 
 /// How long one cache may take to be read.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What other machines made.
+#[derive(Debug, Default)]
+pub struct Imported {
+    /// Results of steps.
+    pub steps: Arc<SharedSteps>,
+    /// What came of images.
+    pub told: Told,
+}
+
 /// Reads the caches that the build may use and offers what is in them.
 pub async fn import(
     options: &SharedCache,
     host: &Arc<Host>,
     observer: &Arc<dyn Observer>,
-) -> Arc<SharedSteps> {
+) -> Imported {
     let tell = observer.as_ref();
     let reads = options.from.iter().map(|source| async move {
         let name = source.place.to_string();
         let read = tokio::time::timeout(PATIENCE, read(source, options, host));
         let work = async { Ok::<_, std::convert::Infallible>(read.await) };
-        let Ok(read) = told(tell, Phase::of(PhaseKind::ReadCache, &name), work).await;
+        let Ok(read) = telling::told(tell, Phase::of(PhaseKind::ReadCache, &name), work).await;
         read.unwrap_or(Err(CacheError::Slow(PATIENCE)))
     });
-    let mut shared = SharedSteps::default();
+    let (mut shared, mut told) = (SharedSteps::default(), Told::default());
     for (source, read) in options.from.iter().zip(join_all(reads).await) {
         match read {
-            Ok(index) => offer(source, index, &mut shared, host, observer),
+            Ok(index) => offer(source, index, (&mut shared, &mut told), host, observer),
             Err(error) => tell.event(Event::Warning(&format!(
                 "the shared cache {} is not used: {error}",
                 source.place
             ))),
         }
     }
-    Arc::new(shared)
+    Imported { steps: Arc::new(shared), told }
 }
 
 /// The index of a cache that somebody trusted stands for. Signatures come first: nothing else of a cache
@@ -81,7 +91,7 @@ async fn read(
 fn offer(
     source: &CacheSource,
     index: CacheIndex,
-    shared: &mut SharedSteps,
+    (shared, told): (&mut SharedSteps, &mut Told),
     host: &Arc<Host>,
     observer: &Arc<dyn Observer>,
 ) {
@@ -95,6 +105,12 @@ fn offer(
     }
     for tree in index.trees {
         shared.add_tree(tree.key, tree.content);
+    }
+    for image in index.images {
+        if let Some(inventory) = image.inventory {
+            told.add_inventory(inventory.key, inventory.blob, layers.clone());
+        }
+        told.add_image(image.key, image.image);
     }
     if let (Some(archive), true) = (index.mounts, source.mounts != Mounts::None) {
         let (mounts, host, observer) = (source.mounts.clone(), host.clone(), observer.clone());
@@ -123,7 +139,7 @@ async fn restore(
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
     };
     let phase = Phase::of(PhaseKind::ReadCache, &name);
-    if let Err(error) = told(observer.as_ref(), phase, work).await {
+    if let Err(error) = telling::told(observer.as_ref(), phase, work).await {
         observer.event(Event::Warning(&format!(
             "the cache mounts in the shared cache {name} are not used: {error}"
         )));

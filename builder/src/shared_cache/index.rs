@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
     egress::RequestRecord,
+    image::hardened::HardenedImage,
     layer::Compression,
     oci::{descriptor::Descriptor, digest::Digest, manifest::Manifest, media_type::oci_layer},
     solver::step_result::StepResult,
@@ -18,13 +19,17 @@ pub const MAX_BYTES: u64 = 64 * 1024 * 1024;
 pub const MAX_RECORDS: usize = 100_000;
 /// Layers that are read.
 pub const MAX_LAYERS: usize = 10_000;
-const VERSION: u32 = 1;
+/// Images that are read.
+pub const MAX_IMAGES: usize = 1000;
+const VERSION: u32 = 2;
 
 /// An index.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CacheIndex {
-    /// The layers that steps added, by their digests.
+    /// What came of images.
+    pub images: Vec<IndexedImage>,
+    /// The layers that steps added and hardening wrote, by their digests.
     pub layers: Vec<IndexedLayer>,
     /// An archive of cache mounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,8 +38,31 @@ pub struct CacheIndex {
     pub steps: Vec<IndexedStep>,
     /// Digests of files in stages, by the key under which a COPY looks for them.
     pub trees: Vec<IndexedTree>,
-    /// Of this format: 1.
+    /// Of this format: 2.
     pub version: u32,
+}
+
+/// What came of an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IndexedImage {
+    /// The image as hardening left it, and its report.
+    pub image: HardenedImage,
+    /// Its inventory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<IndexedInventory>,
+    /// The digest of all that it follows from.
+    pub key: Digest,
+}
+
+/// The inventory of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IndexedInventory {
+    /// JSON, compressed with zstd; the manifest names it too.
+    pub blob: Descriptor,
+    /// Says of which layers it is.
+    pub key: Digest,
 }
 
 /// A layer.
@@ -126,9 +154,12 @@ impl CacheIndex {
         trees: &BTreeMap<Digest, Digest>,
         layers: Vec<IndexedLayer>,
         mounts: Option<Descriptor>,
+        images: Vec<IndexedImage>,
     ) -> Self {
         let trees = trees.iter().map(|(key, content)| IndexedTree { key: *key, content: *content });
-        let mut index = Self { layers, mounts, steps, trees: trees.collect(), version: VERSION };
+        let trees = trees.collect();
+        let mut index = Self { images, layers, mounts, steps, trees, version: VERSION };
+        index.images.sort_by_key(|image| image.key);
         index.layers.sort_by_key(|layer| layer.diff_id);
         index.layers.dedup_by_key(|layer| layer.diff_id);
         index.steps.sort_by_key(|step| step.key);
@@ -173,9 +204,12 @@ impl CacheIndex {
         within("layers", self.layers.len(), MAX_LAYERS)?;
         within("steps", self.steps.len(), MAX_RECORDS)?;
         within("trees", self.trees.len(), MAX_RECORDS)?;
+        within("images", self.images.len(), MAX_IMAGES)?;
         let named: BTreeMap<Digest, &Descriptor> =
             manifest.layers.iter().map(|blob| (blob.digest, blob)).collect();
+        let inventories = self.images.iter().filter_map(|image| image.inventory.as_ref());
         let blobs = self.layers.iter().map(|layer| &layer.blob).chain(&self.mounts);
+        let blobs = blobs.chain(inventories.map(|inventory| &inventory.blob));
         for blob in blobs {
             let same = |known: &&Descriptor| {
                 known.size == blob.size && known.media_type == blob.media_type
@@ -193,6 +227,7 @@ impl CacheIndex {
         }
         let layers = each_once("the layer", self.layers.iter().map(|layer| layer.diff_id))?;
         each_once("the step", self.steps.iter().map(|step| step.key))?;
+        each_once("the image", self.images.iter().map(|image| image.key))?;
         each_once("the tree", self.trees.iter().map(|tree| tree.key))?;
         for step in &self.steps {
             if let Some(layer) = step.layer.filter(|layer| !layers.contains(layer)) {

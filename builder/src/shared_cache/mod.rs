@@ -22,5 +22,7 @@ pub use options::{CachePlace, CacheSource, CacheTarget, Mounts, SharedCache, Tar
 pub const ARTIFACT_TYPE: &str = "application/vnd.touchmark.cache.v1";
 /// Media type of the index of results, the manifest's configuration.
 pub const INDEX_TYPE: &str = "application/vnd.touchmark.cache.index.v1+json";
+/// Media type of an inventory of an image.
+pub const INVENTORY_TYPE: &str = "application/vnd.touchmark.cache.inventory.v1+json+zstd";
 /// Media type of an archive of cache mounts.
 pub const MOUNTS_TYPE: &str = "application/vnd.touchmark.cache.mounts.v1.tar+zstd";

@@ -19,25 +19,25 @@ use super::{
     key::chain_id,
     layer_blobs::LayerBlobs,
     pack::{self, Unfinished},
-    shared::{SharedLayer, SharedLayers},
+    shared::SharedLayers,
 };
 use crate::{
     content::{blob_sink::BlobSink, index::Index, store::ContentStore},
     graph::Origin,
     layer::{Compression, LayerWriter},
-    oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
+    oci::{descriptor::Descriptor, digest::Digest},
     registry::client::RegistryClient,
     snapshot::{Mount, Snapshots},
 };
 
 /// The layers that this machine knows.
 pub struct Chains {
-    blobs: Arc<LayerBlobs>,
-    background: Background,
-    bases: BaseLayers,
-    shared: SharedLayers,
+    pub(super) blobs: Arc<LayerBlobs>,
+    pub(super) background: Background,
+    pub(super) bases: BaseLayers,
+    pub(super) shared: SharedLayers,
     scratch: PathBuf,
-    content: Arc<ContentStore>,
+    pub(super) content: Arc<ContentStore>,
     snapshots: Arc<Snapshots>,
 }
 
@@ -78,46 +78,10 @@ impl Chains {
         Self { blobs, ..self }
     }
 
-    /// Notes that the layer `diff_id` can be fetched as `blob` from `reference`.
-    pub fn fetchable(&self, diff_id: Digest, reference: &Reference, blob: &Descriptor) {
-        self.bases.fetchable(diff_id, reference, blob);
-    }
-
-    /// The image that a blob of a base image comes from.
-    #[must_use]
-    pub fn origin_of(&self, blob: &Digest) -> Option<Reference> {
-        self.bases.origin_of(blob)
-    }
-
-    /// Brings the blobs of all layers of `chain` that can be fetched into the store, several at once.
-    ///
-    /// # Errors
-    /// The first that does not come.
-    pub async fn fetch(&self, chain: &[Digest]) -> Result<(), SolveError> {
-        let fetchable = chain.iter().copied().filter(|layer| self.bases.origin(layer).is_some());
-        self.bases.fetch(&fetchable.collect::<Vec<_>>(), &self.blobs).await
-    }
-
     /// How the layers of steps are compressed.
     #[must_use]
     pub fn compression(&self) -> Compression {
         self.blobs.compression
-    }
-
-    /// Notes that another machine made the layer `diff_id`, and where it can be had.
-    pub fn offer(&self, diff_id: Digest, layer: SharedLayer) {
-        self.shared.offer(diff_id, layer);
-    }
-
-    /// Forgets all layers that the shared source of this name offered.
-    pub fn withdraw(&self, source: &str) {
-        self.shared.withdraw(source);
-    }
-
-    /// The layer as another machine offers it, where it is not in the store yet.
-    #[must_use]
-    pub fn offered(&self, diff_id: &Digest) -> Option<SharedLayer> {
-        self.shared.get(diff_id).filter(|_| self.blobs.any(diff_id).is_none())
     }
 
     /// Notes that the store holds the layer `diff_id` as `blob`.
@@ -210,6 +174,13 @@ impl Chains {
     ) -> Result<Descriptor, SolveError> {
         if !force && self.bases.origin(diff_id).is_some() {
             return Ok(blob.clone());
+        }
+        if !self.blobs.has(blob) {
+            let offer = self.offered(diff_id).filter(|offer| offer.blob.digest == blob.digest);
+            if offer.is_some_and(|offer| offer.compression == compression) {
+                return Ok(blob.clone());
+            }
+            self.ensure(&[(*diff_id, blob.clone())]).await?;
         }
         self.blobs.compressed(diff_id, blob, compression).await
     }

@@ -2,7 +2,7 @@
 //! what it can. `key` (what enters a cache key) ← `step_result` ← `claims` (the same step is done once) ←
 //! `active`, `view` (snapshots being written, and looked at) ← `pack`, `layer_blobs` (layers in each
 //! compression; `background`: while later steps run), `arrival`, `base_layers` (layers from elsewhere), `shared`
-//! (what other machines made) ← `chain` (stacks of layers) ← `mounts` (what RUN gets
+//! (what other machines made) ← `chain` (stacks of layers; `elsewhere`: blobs that need not come) ← `mounts` (what RUN gets
 //! beside its root; `cache_mount` is what outlives a build, `cache_store` all of that at once and
 //! `cache_archive` as a file, `lent` what does not outlive the step) ← `run`,
 //! `copy`, `add`, `named` (one kind of step each; `lay` is COPY without a snapshot, `remote_files` what an
@@ -27,6 +27,7 @@ pub mod chain;
 mod claims;
 mod copy;
 mod diary;
+mod elsewhere;
 pub mod error;
 pub mod event;
 mod failures;

@@ -121,6 +121,13 @@ impl SharedLayers {
         self.lock().retain(|_, layer| layer.source.name() != source);
     }
 
+    /// A repository that has the blob.
+    pub(super) fn repository_of(&self, blob: &Digest) -> Option<Reference> {
+        let offered = self.lock();
+        let found = offered.values().find(|layer| layer.blob.digest == *blob)?;
+        found.source.repository().cloned()
+    }
+
     pub(super) fn get(&self, diff_id: &Digest) -> Option<SharedLayer> {
         self.lock().get(diff_id).cloned()
     }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::{egress::StepOrigin, oci::media_type};
+use touchmark_attest::predicate::hardening::{HardeningReport, Level};
+
+use crate::{egress::StepOrigin, image::Image, oci::media_type};
 
 fn digest(text: &str) -> Digest {
     Digest::of(text.as_bytes())
@@ -47,9 +49,25 @@ fn whole() -> (CacheIndex, Manifest) {
     };
     let steps =
         vec![step("run", Some("b.tar")), step("copy", Some("a.tar")), step("nothing", None)];
-    let blobs = layers.iter().map(|layer| layer.blob.clone()).chain([mounts.clone()]).collect();
+    let inventory = Descriptor::of(super::super::INVENTORY_TYPE, b"inventory");
+    let all = [mounts.clone(), inventory.clone()];
+    let blobs = layers.iter().map(|layer| layer.blob.clone()).chain(all).collect();
+    let config = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": {},
+        "rootfs": { "type": "layers", "diff_ids": [layers[0].diff_id] },
+    });
+    let hardened = Image {
+        config: serde_json::from_value(config).unwrap(),
+        layers: vec![layers[0].blob.clone()],
+    };
+    let report = HardeningReport::new(Level::Baseline, Vec::new());
+    let images = vec![IndexedImage {
+        image: HardenedImage { image: hardened, report },
+        inventory: Some(IndexedInventory { blob: inventory, key: digest("layers") }),
+        key: digest("image"),
+    }];
     let trees = BTreeMap::from([(digest("tree"), digest("content"))]);
-    let index = CacheIndex::new(steps, &trees, layers, Some(mounts));
+    let index = CacheIndex::new(steps, &trees, layers, Some(mounts), images);
     let config = Descriptor::of(super::super::INDEX_TYPE, &index.to_bytes().unwrap());
     (index, Manifest::image(config, blobs))
 }
@@ -62,11 +80,11 @@ fn what_is_written_is_read_and_always_the_same_bytes() {
     let mut other = index.clone();
     other.steps.reverse();
     let trees = other.trees.iter().map(|tree| (tree.key, tree.content)).collect();
-    let again = CacheIndex::new(other.steps, &trees, other.layers, other.mounts);
+    let again = CacheIndex::new(other.steps, &trees, other.layers, other.mounts, other.images);
     assert_eq!(again.to_bytes().unwrap(), bytes);
     let text = String::from_utf8(bytes).unwrap();
-    assert!(text.starts_with(r#"{"layers":[{"blob":{"digest":"sha256:"#), "{text}");
-    assert!(text.ends_with(r#""version":1}"#) && text.contains(r#""compression":"zstd:19""#));
+    assert!(text.starts_with(r#"{"images":[{"image":{"image":{"config":"#), "{text}");
+    assert!(text.ends_with(r#""version":2}"#) && text.contains(r#""compression":"zstd:19""#));
     let step = index.steps[0].clone();
     assert_eq!(IndexedStep::new(step.key, &step.clone().result()), step);
 }
@@ -78,8 +96,8 @@ fn each_fault_has_its_own_reason() {
         CacheIndex::read(&index.to_bytes().unwrap(), manifest).unwrap_err().to_string()
     };
     let mut bad = index.clone();
-    bad.version = 2;
-    assert_eq!(reason(&bad, &manifest), "it is of version 2, which this touchmark does not know");
+    bad.version = 1;
+    assert_eq!(reason(&bad, &manifest), "it is of version 1, which this touchmark does not know");
     bad = index.clone();
     bad.layers[0].blob.size += 1;
     assert!(reason(&bad, &manifest).ends_with("which the manifest does not name as it does"));
@@ -92,6 +110,12 @@ fn each_fault_has_its_own_reason() {
     bad = index.clone();
     bad.steps.push(bad.steps[0].clone());
     assert!(reason(&bad, &manifest).starts_with("the step sha256:"));
+    bad = index.clone();
+    bad.images.push(bad.images[0].clone());
+    assert!(reason(&bad, &manifest).starts_with("the image sha256:"));
+    bad = index.clone();
+    bad.images[0].inventory.as_mut().unwrap().blob.size += 1;
+    assert!(reason(&bad, &manifest).ends_with("which the manifest does not name as it does"));
     bad = index.clone();
     bad.steps[0].layer = Some(digest("elsewhere"));
     assert!(reason(&bad, &manifest).ends_with("which is not in it"));
@@ -109,7 +133,7 @@ fn each_fault_has_its_own_reason() {
         ("gzip:5", "brotli:5"),
         ("\"none\"", "\"none:1\""),
         ("\"trees\"", "\"woods\""),
-        ("\"version\":1", "\"version\":1,\"version\":1"),
+        ("\"version\":2", "\"version\":2,\"version\":2"),
     ] {
         assert!(text.contains(from), "nothing to damage: {from}");
         let bad = text.replace(from, to);
