@@ -173,6 +173,9 @@ pub async fn build(
     cancel: &CancellationToken,
 ) -> Result<Build, BuildError> {
     let dockerfile = Dockerfile::parse(&request.source).map_err(BuildError::Dockerfile)?;
+    // Everything that is about files waits for this look; meanwhile registries are asked. A fault shows there.
+    let context = request.context.clone();
+    drop(tokio::task::spawn_blocking(move || context.survey().map(drop)));
     let tell = observer.as_ref();
     export::check(&request.outputs).await?;
     let planned = told(tell, Phase::only(PhaseKind::Resolve), plan(&dockerfile, request, host));

@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::{
     Solver, VertexResult,
     chain::Commit,
-    copy::{content, copy_into, is_linked, linked_owner, selection, steady},
+    copy::{copy_into, is_linked, linked_owner, selection},
     error::SolveError,
     key::key,
     remote_files::{Found, FoundKey, Wanted},
     step_result::StepResult,
+    taken::Taken,
 };
 use crate::{
     fetch::Gate,
@@ -42,7 +43,6 @@ pub(super) async fn solve(
     exported: bool,
 ) -> Result<VertexResult, SolveError> {
     linked_owner(op)?;
-    let epoch = solver.options.epoch;
     let wanted = Wanted {
         gate: Gate::Policy(solver.options.network.clone()),
         checksum: op.checksum.clone(),
@@ -54,10 +54,35 @@ pub(super) async fn solve(
         let parsed = parsed.ok_or(SolveError::EmptyChain)?;
         remote.push(Found::look(solver, &parsed, &wanted, origin).await?);
     }
+    let step = Step { op, origin, parent, exported };
+    let taken = Taken::of(solver, source).await?;
+    match of(solver, &step, &taken, (&remote, &wanted)).await {
+        Err(error) if taken.is_outdated(solver, &error) => {
+            let taken = Taken::of(solver, source).await?;
+            of(solver, &step, &taken, (&remote, &wanted)).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// An ADD, what it is made on, and whether its layer is part of an image.
+struct Step<'a> {
+    op: &'a CopyOp,
+    origin: &'a Origin,
+    parent: &'a VertexResult,
+    exported: bool,
+}
+
+async fn of(
+    solver: &Solver,
+    Step { op, origin, parent, exported }: &Step<'_>,
+    taken: &Taken<'_>,
+    (remote, wanted): (&[Found], &Wanted),
+) -> Result<VertexResult, SolveError> {
+    let epoch = solver.options.epoch;
     let local = Arc::new(selection(op));
-    let content_before = content(solver, &local, source).await?;
     let inputs = AddKey {
-        content: content_before,
+        content: taken.content(solver, &local).await?,
         remote: remote.iter().map(Found::key).collect(),
         exclude: &op.exclude,
         dest: &op.dest,
@@ -77,18 +102,16 @@ pub(super) async fn solve(
     }
     solver.begin(origin);
     let mut files = Vec::with_capacity(remote.len());
-    for found in &remote {
+    for found in remote {
         files.push(found.files(solver, &wanted.gate).await?);
     }
     let active = solver.host.chains.prepare(below).await?;
-    let added = copy_into(solver, op, &active, &local, source, files).await;
-    let steady = steady(solver, &local, source, (added, content_before)).await;
-    if let Err(error) = steady {
+    if let Err(error) = copy_into(solver, op, &active, &local, taken, files).await {
         solver.host.chains.discard(active).await;
         return Err(error);
     }
     let requests = remote.iter().map(|found| found.record(origin)).collect();
-    let want = Commit { epoch, export: exported || is_linked(op), copied: true };
+    let want = Commit { epoch, export: *exported || is_linked(op), copied: true };
     let found = StepResult { requests, ..StepResult::default() };
     solver.conclude(active, below, parent, &key, want, found).await
 }

@@ -1,20 +1,18 @@
 //! COPY, ADD and WORKDIR: file operations that the builder does itself on a mounted snapshot.
 
-use std::{
-    path::Path,
-    sync::{Arc, PoisonError},
-};
+use std::{path::Path, sync::Arc};
 
 use serde::Serialize;
 
 use super::{
     Solver, VertexResult,
-    chain::{Active, Commit, View},
+    chain::{Active, Commit},
     error::SolveError,
     key::key,
     lay::{adopt, straight},
     remote_files::Files,
     step_result::StepResult,
+    taken::Taken,
 };
 use crate::{
     graph::{CopyOp, MkdirOp, Origin},
@@ -22,12 +20,11 @@ use crate::{
     snapshot::OWNER_SHIFT,
     source::{
         chmod::Chmod,
-        context::{Context, SourceRoot},
+        context::SourceRoot,
         copy::{CopySpec, copy, make_dir},
         error::SourceError,
         passwd,
         selection::Selection,
-        tree_digest::{digest, listed},
     },
 };
 
@@ -51,9 +48,27 @@ pub(super) async fn solve(
     exported: bool,
 ) -> Result<VertexResult, SolveError> {
     linked_owner(op)?;
+    let taken = Taken::of(solver, source).await?;
+    match of(solver, op, origin, parent, &taken, exported).await {
+        Err(error) if taken.is_outdated(solver, &error) => {
+            let taken = Taken::of(solver, source).await?;
+            of(solver, op, origin, parent, &taken, exported).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn of(
+    solver: &Solver,
+    op: &CopyOp,
+    origin: &Origin,
+    parent: &VertexResult,
+    taken: &Taken<'_>,
+    exported: bool,
+) -> Result<VertexResult, SolveError> {
     let epoch = solver.options.epoch;
     let selection = Arc::new(selection(op));
-    let content = content(solver, &selection, source).await?;
+    let content = taken.content(solver, &selection).await?;
     let (chown, chmod) = (op.chown.as_deref(), op.chmod.as_deref());
     let inputs =
         CopyKey { content, dest: &op.dest, chown, chmod, unpack: op.unpack, link: is_linked(op) };
@@ -69,14 +84,12 @@ pub(super) async fn solve(
     }
     solver.begin(origin);
     if !solver.mounted
-        && let Ok((layer, blob)) = straight(solver, op, &selection, source, below).await
+        && let Ok((layer, blob)) = straight(solver, op, &selection, taken, below).await
     {
-        steady(solver, &selection, source, (Ok(()), content)).await?;
         return adopt(solver, (layer, blob), parent, &key);
     }
     let active = solver.host.chains.prepare(below).await?;
-    let copied = copy_into(solver, op, &active, &selection, source, Vec::new()).await;
-    if let Err(error) = steady(solver, &selection, source, (copied, content)).await {
+    if let Err(error) = copy_into(solver, op, &active, &selection, taken, Vec::new()).await {
         solver.host.chains.discard(active).await;
         return Err(error);
     }
@@ -98,20 +111,6 @@ pub(super) fn selection(op: &CopyOp) -> Selection {
     }
 }
 
-/// Was what has been `copied` what the key names? The source is looked at once more.
-pub(super) async fn steady(
-    solver: &Solver,
-    selection: &Arc<Selection>,
-    source: Option<&VertexResult>,
-    (copied, named): (Result<(), SolveError>, Digest),
-) -> Result<(), SolveError> {
-    copied?;
-    match content(solver, selection, source).await? == named {
-        true => Ok(()),
-        false => Err(SolveError::ContextChanged),
-    }
-}
-
 /// Is this a layer of its own? As in BuildKit, `--chmod` takes `--link` back.
 pub(super) fn is_linked(op: &CopyOp) -> bool {
     op.link && op.chmod.as_deref().is_none_or(str::is_empty)
@@ -123,47 +122,6 @@ pub(super) fn linked_owner(op: &CopyOp) -> Result<(), SolveError> {
         Some(owner) => Err(SourceError::LinkedOwner { text: owner.to_owned() }.into()),
         None => Ok(()),
     }
-}
-
-/// The digest of what is copied. For a stage it is remembered by the stage's content, so that a build in
-/// which nothing changed mounts nothing.
-pub(super) async fn content(
-    solver: &Solver,
-    selection: &Arc<Selection>,
-    source: Option<&VertexResult>,
-) -> Result<Digest, SolveError> {
-    let Some(source) = source else {
-        let (context, selection) = (solver.context.clone(), selection.clone());
-        let cache = solver.stat_cache.clone();
-        let tale = solver.tale.clone();
-        return tokio::task::spawn_blocking(move || {
-            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-            let (found, listing) = listed(&context.root()?, &selection, Some(&mut cache))?;
-            if let Some(listing) = listing {
-                tale.files(listing);
-            }
-            Ok(found.digest)
-        })
-        .await?;
-    };
-    let inline: Vec<_> = selection.inline.iter().map(|(n, bytes)| (n, Digest::of(bytes))).collect();
-    let named = (&selection.sources, inline, &selection.exclude, selection.parents);
-    let memo = key("tree", &source.layers, 0, &named)?;
-    let known = solver.host.cache.get::<StepResult>(&memo).and_then(|known| known.layer);
-    if let Some(known) = known.or_else(|| solver.shared.tree(&memo)) {
-        solver.trail.tree(&memo, known);
-        return Ok(known);
-    }
-    let view = solver.host.chains.view(&source.layers).await?;
-    let selection = selection.clone();
-    let found = tokio::task::spawn_blocking(move || {
-        let root = SourceRoot::stage(view.path(), OWNER_SHIFT, "the stage or image that it names")?;
-        Ok::<_, SolveError>(digest(&root, &selection, None)?.digest)
-    })
-    .await??;
-    solver.remember(&memo, &StepResult { layer: Some(found), ..StepResult::default() })?;
-    solver.trail.tree(&memo, found);
-    Ok(found)
 }
 
 /// What is copied, in the owners' names that the tree `root` knows.
@@ -185,40 +143,24 @@ pub(super) fn spec(
     })
 }
 
-/// The files to copy from: the mounted stage, else the context.
-pub(super) fn source_root<'a>(
-    view: Option<&'a View>,
-    context: &'a Context,
-) -> Result<SourceRoot<'a>, SourceError> {
-    match view {
-        Some(view) => {
-            SourceRoot::stage(view.path(), OWNER_SHIFT, "the stage or image that it names")
-        }
-        None => context.root(),
-    }
-}
-
 /// Copies what is selected, then what was `fetched`, into the mounted snapshot.
 pub(super) async fn copy_into(
     solver: &Solver,
     op: &CopyOp,
     active: &Active,
     selection: &Arc<Selection>,
-    source: Option<&VertexResult>,
+    taken: &Taken<'_>,
     fetched: Vec<Files>,
 ) -> Result<(), SolveError> {
     let chains = &solver.host.chains;
-    let view = match source {
-        Some(source) => Some(chains.view(&source.layers).await?),
-        None => None,
-    };
+    let held = taken.held(solver).await?;
     let target = chains.mount(&active.mounts)?;
-    let (context, op, selection) = (solver.context.clone(), op.clone(), selection.clone());
+    let (op, selection) = (op.clone(), selection.clone());
     let epoch = solver.options.epoch;
     tokio::task::spawn_blocking(move || {
         let spec = spec(&op, &selection, target.path(), epoch)?;
         if fetched.is_empty() || !(selection.sources.is_empty() && selection.inline.is_empty()) {
-            copy(&source_root(view.as_ref(), &context)?, &spec, target.path())?;
+            copy(&held.root()?, &spec, target.path())?;
         }
         for files in fetched {
             let exclude = match files.selection.sources.first() {

@@ -7,11 +7,8 @@ use std::{
 };
 
 use super::{
-    Solver, VertexResult,
-    copy::{source_root, spec},
-    error::SolveError,
-    pack::Unfinished,
-    step_result::StepResult,
+    Solver, VertexResult, copy::spec, error::SolveError, pack::Unfinished, step_result::StepResult,
+    taken::Taken,
 };
 use crate::{
     graph::CopyOp,
@@ -62,7 +59,7 @@ pub(super) async fn straight(
     solver: &Solver,
     op: &CopyOp,
     selection: &Arc<Selection>,
-    source: Option<&VertexResult>,
+    taken: &Taken<'_>,
     below: &[Digest],
 ) -> Result<(Digest, Unfinished), SolveError> {
     let chains = &solver.host.chains;
@@ -74,15 +71,12 @@ pub(super) async fn straight(
         return Err(SolveError::EmptyChain);
     }
     let under = chains.view(base).await?;
-    let view = match source {
-        Some(source) => Some(chains.view(&source.layers).await?),
-        None => None,
-    };
-    let (context, op, selection) = (solver.context.clone(), op.clone(), selection.clone());
+    let held = taken.held(solver).await?;
+    let (op, selection) = (op.clone(), selection.clone());
     let (epoch, writer) = (solver.options.epoch, chains.writer()?);
     let made = tokio::task::spawn_blocking(move || {
         let spec = spec(&op, &selection, under.path(), epoch)?;
-        let root = source_root(view.as_ref(), &context)?;
+        let root = held.root()?;
         let below = Below::open(under.path(), laid).map_err(SolveError::store(under.path()))?;
         let (writer, laid) = lay(&root, &spec, below)?.write(&root, epoch, writer)?;
         Ok::<_, SolveError>((Unfinished::of(writer), laid))

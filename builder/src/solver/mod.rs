@@ -58,6 +58,7 @@ mod sharing;
 pub mod stack;
 pub mod step_result;
 mod story;
+mod taken;
 pub mod telling;
 pub mod trail;
 pub mod transfer;

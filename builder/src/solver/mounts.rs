@@ -16,10 +16,10 @@ use super::{
     Solver, VertexResult,
     cache_mount::{CacheDir, CacheName},
     chain::{Active, Chains},
-    copy::content,
     error::SolveError,
     event::{Event, Wait},
     lent,
+    taken::Taken,
 };
 use crate::{
     executor::{ExtraMount, MountSource},
@@ -82,7 +82,8 @@ pub(super) async fn keys<'a>(
     for (mount, from) in mounts {
         let what = match &mount.kind {
             MountKind::Bind { source, .. } => {
-                What::Bind(content(solver, &Arc::new(whole(source)), *from).await?)
+                let taken = from.map_or(Taken::Disk, Taken::Stage);
+                What::Bind(taken.content(solver, &Arc::new(whole(source))).await?)
             }
             MountKind::Cache { id, .. } => What::Cache(id),
             MountKind::Tmpfs { size } => What::Tmpfs(*size),

@@ -22,7 +22,9 @@ use crate::{
     source::{
         context::{Context, SourceRoot},
         copy::{CopySpec, copy},
+        error::SourceError,
         stat_cache::StatCache,
+        survey::Survey,
         tree_digest::context_digest,
     },
 };
@@ -44,23 +46,37 @@ pub(super) async fn solve(
 ) -> Result<VertexResult, SolveError> {
     match solver.options.contexts.get(&op.name) {
         Some(NamedFiles::Directory(context)) => {
-            directory(solver, op, origin, context.clone(), exported).await
+            let survey = look(context).await?;
+            match directory(solver, op, origin, (context, &survey), exported).await {
+                Err(SolveError::Source(SourceError::Changed { .. })) => {
+                    context.forget(&survey);
+                    let survey = look(context).await?;
+                    directory(solver, op, origin, (context, &survey), exported).await
+                }
+                outcome => outcome,
+            }
         }
         Some(NamedFiles::Remote(address)) => remote(solver, origin, address, exported).await,
         None => Err(SolveError::NoContext(op.name.clone())),
     }
 }
 
+async fn look(context: &Arc<Context>) -> Result<Arc<Survey>, SolveError> {
+    let context = context.clone();
+    Ok(tokio::task::spawn_blocking(move || context.survey()).await??)
+}
+
 async fn directory(
     solver: &Solver,
     op: &NamedOp,
     origin: &Origin,
-    context: Arc<Context>,
+    (context, survey): (&Arc<Context>, &Arc<Survey>),
     exported: bool,
 ) -> Result<VertexResult, SolveError> {
     let epoch = solver.options.epoch;
+    let (context, survey) = (context.clone(), survey.clone());
     let stats = Stats::of(solver, &context);
-    let before = stats.digest(context.clone()).await?;
+    let before = stats.digest(context.clone(), survey.clone()).await?;
     solver.name(&op.name, before);
     solver.ingredients(&before);
     let key = key("named", &[], epoch, &before)?;
@@ -69,7 +85,6 @@ async fn directory(
     }
     solver.begin(origin);
     let active = solver.host.chains.prepare(&[]).await?;
-    let from = context.clone();
     let copied = fill(solver, &active, move |target| {
         let spec = CopySpec {
             selection: everything(),
@@ -77,19 +92,11 @@ async fn directory(
             shift: OWNER_SHIFT,
             ..CopySpec::default()
         };
-        copy(&from.root()?, &spec, target)?;
+        copy(&context.at(&survey)?, &spec, target)?;
         Ok(())
     })
     .await;
-    let steady = match copied {
-        Ok(()) => match stats.digest(context).await {
-            Ok(again) if again == before => Ok(()),
-            Ok(_) => Err(SolveError::ContextChanged),
-            Err(error) => Err(error),
-        },
-        Err(error) => Err(error),
-    };
-    finish(solver, active, steady, (&key, epoch, exported), StepResult::default()).await
+    finish(solver, active, copied, (&key, epoch, exported), StepResult::default()).await
 }
 
 async fn remote(
@@ -165,11 +172,15 @@ impl Stats {
         Self { file, cache }
     }
 
-    async fn digest(&self, context: Arc<Context>) -> Result<Digest, SolveError> {
+    async fn digest(
+        &self,
+        context: Arc<Context>,
+        survey: Arc<Survey>,
+    ) -> Result<Digest, SolveError> {
         let (cache, file) = (self.cache.clone(), self.file.clone());
         tokio::task::spawn_blocking(move || {
             let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = context_digest(&context, Some(&mut cache))?;
+            let found = context_digest(&context.at(&survey)?, Some(&mut cache))?;
             cache.save(&file)?;
             Ok(found.digest)
         })

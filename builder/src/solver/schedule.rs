@@ -41,7 +41,6 @@ use crate::{
         context::Context,
         image::{ResolvedImage, ResolvedImages},
         stat_cache::StatCache,
-        tree_digest::context_digest,
     },
 };
 
@@ -200,23 +199,6 @@ impl Solver {
     #[must_use]
     pub fn named_digests(&self) -> BTreeMap<String, Digest> {
         self.named.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The digest of everything that the context offers, for provenance. What was found out about its
-    /// files is kept for the next build.
-    ///
-    /// # Errors
-    /// When the context cannot be read.
-    pub async fn context_digest(&self) -> Result<Digest, Arc<SolveError>> {
-        let (context, cache) = (self.context.clone(), self.stat_cache.clone());
-        let file = self.host.stat_cache.clone();
-        let work = tokio::task::spawn_blocking(move || {
-            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = context_digest(&context, Some(&mut cache))?;
-            cache.save(&file)?;
-            Ok(found.digest)
-        });
-        work.await.map_err(SolveError::from).and_then(|found| found).map_err(Arc::new)
     }
 
     /// Finds what no step can do before any step runs.

@@ -4,6 +4,7 @@ use std::{fs::File, io::Seek, path::Path};
 
 use super::{
     context::SourceRoot, decompressed::decompressed, error::SourceError, path::text, steady,
+    walk::Entry,
 };
 use crate::layer::{UnpackOptions, Unpacked, archive::Archive, unpack};
 
@@ -16,12 +17,19 @@ pub(super) fn unpack_into(
 ) -> Result<Option<Unpacked>, SourceError> {
     let mut done = None;
     let fault = |reason: String| SourceError::Archive { path: text(path).into_owned(), reason };
-    steady::read(source, path, &mut |file: &mut File| {
+    let (item, seen) = (source.item(path)?, source.meta(path)?);
+    steady::read(source, (path, &seen), &mut |file: &mut File| {
         let size = file.metadata().map_err(SourceError::io("read", path))?.len();
         let tar = decompressed(file).map_err(|cause| fault(cause.to_string()))?;
         done = Some(unpack(tar, into, options).map_err(|cause| fault(cause.to_string()))?);
         Ok(size)
     })?;
+    let entry = Entry { path, rel: Path::new(""), meta: &seen, selected: true, item };
+    if let Some(promised) = steady::promised(source, &entry)
+        && steady::digest(source, (path, &seen))?.0 != promised
+    {
+        return Err(steady::changed(path));
+    }
     Ok(done)
 }
 

@@ -1,12 +1,16 @@
 //! Where copied files come from: the build context on disk, or the root of a stage.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use super::{
     error::SourceError,
     ignore::Ignore,
     path::{below_root, text},
-    rooted::Rooted,
+    rooted::{Meta, Rooted},
+    survey::{Item, Survey},
 };
 
 /// A build context: a directory and its ignore file. Nothing outside of the directory is read.
@@ -16,6 +20,8 @@ pub struct Context {
     ignore: Option<Ignore>,
     /// What is added to an owner's id on disk, where the context keeps owners: an archive does.
     owner_shift: Option<u32>,
+    /// The last look at it.
+    survey: Mutex<Option<Arc<Survey>>>,
 }
 
 impl Context {
@@ -26,7 +32,7 @@ impl Context {
     pub fn open(dir: impl Into<PathBuf>, ignore: Option<Ignore>) -> Result<Self, SourceError> {
         let dir = dir.into();
         Rooted::open(&dir).map_err(SourceError::io("open the build context", &dir))?;
-        Ok(Self { dir, ignore, owner_shift: None })
+        Ok(Self { dir, ignore, owner_shift: None, survey: Mutex::default() })
     }
 
     /// The same, but its files keep their owners, which on disk are the archive's ids + `shift`.
@@ -55,6 +61,38 @@ impl Context {
         let root = SourceRoot::context(&self.dir, self.ignore.as_ref())?;
         Ok(SourceRoot { owner_shift: self.owner_shift, ..root })
     }
+
+    /// A look at the context: the one that was taken before, if there is one.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened.
+    pub fn survey(&self) -> Result<Arc<Survey>, SourceError> {
+        let mut survey = self.survey.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(survey) = &*survey {
+            return Ok(survey.clone());
+        }
+        let io = || SourceError::io("read the build context", &self.dir);
+        let rooted = Rooted::open(&self.dir).map_err(io())?;
+        let taken = Arc::new(Survey::of(&rooted, self.ignore.as_ref()).map_err(io())?);
+        *survey = Some(taken.clone());
+        Ok(taken)
+    }
+
+    /// Something is not as `survey` has it: who asks next looks anew.
+    pub fn forget(&self, survey: &Arc<Survey>) {
+        let mut known = self.survey.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, survey)) {
+            *known = None;
+        }
+    }
+
+    /// The context as it was at that look. A file that is not as it was then cannot be read through it.
+    ///
+    /// # Errors
+    /// When the directory cannot be opened.
+    pub fn at(&self, survey: &Arc<Survey>) -> Result<SourceRoot<'_>, SourceError> {
+        Ok(SourceRoot { survey: Some(survey.clone()), ..self.root()? })
+    }
 }
 
 /// A tree that files are copied from.
@@ -63,6 +101,8 @@ pub struct SourceRoot<'a> {
     pub(super) rooted: Rooted,
     pub(super) owner_shift: Option<u32>,
     pub(super) ignore: Option<&'a Ignore>,
+    /// The look that everything is taken from; without one, the disk is asked.
+    pub(super) survey: Option<Arc<Survey>>,
     place: String,
 }
 
@@ -73,7 +113,8 @@ impl<'a> SourceRoot<'a> {
     /// When the directory cannot be opened.
     pub fn context(dir: &Path, ignore: Option<&'a Ignore>) -> Result<Self, SourceError> {
         let rooted = Rooted::open(dir).map_err(SourceError::io("open the build context", dir))?;
-        Ok(Self { rooted, owner_shift: None, ignore, place: "the build context".into() })
+        let place = "the build context".into();
+        Ok(Self { rooted, owner_shift: None, ignore, survey: None, place })
     }
 
     /// The mounted root of a stage or image: its files keep their owners, which on disk are the
@@ -83,7 +124,8 @@ impl<'a> SourceRoot<'a> {
     /// When the directory cannot be opened.
     pub fn stage(dir: &Path, shift: u32, place: impl Into<String>) -> Result<Self, SourceError> {
         let rooted = Rooted::open(dir).map_err(SourceError::io("open the root of", dir))?;
-        Ok(Self { rooted, owner_shift: Some(shift), ignore: None, place: place.into() })
+        let (owner_shift, place) = (Some(shift), place.into());
+        Ok(Self { rooted, owner_shift, ignore: None, survey: None, place })
     }
 
     /// What the tree is called in messages.
@@ -98,6 +140,42 @@ impl<'a> SourceRoot<'a> {
     /// When nothing is there, or an ignore rule hides it.
     pub fn locate(&self, path: &str) -> Result<PathBuf, SourceError> {
         self.find(path, &below_root(Path::new(path)))
+    }
+
+    /// The same, for another thread.
+    pub(super) fn again(&self) -> SourceRoot<'a> {
+        Self {
+            rooted: self.rooted.again(),
+            owner_shift: self.owner_shift,
+            ignore: self.ignore,
+            survey: self.survey.clone(),
+            place: self.place.clone(),
+        }
+    }
+
+    /// What the look has at `path`; `None` without one.
+    ///
+    /// # Errors
+    /// [`SourceError::Changed`] when it has nothing there.
+    pub(super) fn item(&self, path: &Path) -> Result<Option<&Item>, SourceError> {
+        let Some(survey) = &self.survey else { return Ok(None) };
+        match survey.find(path) {
+            Some(item) => Ok(Some(item)),
+            None => Err(SourceError::Changed { path: text(path).into_owned() }),
+        }
+    }
+
+    /// The facts about an entry that was there a moment ago.
+    ///
+    /// # Errors
+    /// [`SourceError::Changed`] when it is not any more; those of the system.
+    pub(super) fn meta(&self, path: &Path) -> Result<Meta, SourceError> {
+        let io = || SourceError::io("read", self.rooted.path().join(path));
+        if let Some(item) = self.item(path)? {
+            return item.meta().map_err(io());
+        }
+        let meta = self.rooted.lstat(path).map_err(io())?;
+        meta.ok_or_else(|| SourceError::Changed { path: text(path).into_owned() })
     }
 
     /// The owner in the image of a file with these ids on disk.

@@ -64,8 +64,8 @@ pub struct Copied {
 
 /// Copies what `spec` selects in `source` into the mounted root `target`.
 ///
-/// The caller compares the digest of the selection before and after, when the source can change
-/// between its digest and the copy; with a stat cache this costs one walk.
+/// A source that others may write to is a look at it ([`Context::at`](super::context::Context::at)): what is
+/// copied is then what the digest of the same look was made of, or an error.
 ///
 /// # Errors
 /// See [`SourceError`]; the target may be half written then.
@@ -96,7 +96,7 @@ pub(super) fn copy_to(
         entries: 0,
     };
     for pick in &picked {
-        let meta = copier.source_meta(&pick.path)?;
+        let meta = source.meta(&pick.path)?;
         if spec.unpack && meta.kind == Kind::File && is_archive(source, &pick.path)? {
             copier.unpack(pick)?;
             continue;
@@ -145,12 +145,6 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    fn source_meta(&self, path: &Path) -> Result<Meta, SourceError> {
-        let on_disk = self.source.rooted.path().join(path);
-        let meta = self.source.rooted.lstat(path).map_err(SourceError::io("read", on_disk))?;
-        meta.ok_or_else(|| SourceError::Changed { path: text(path).into_owned() })
-    }
-
     /// Finds where a source of this name goes, and makes the directories for it.
     fn prepare(&mut self, named: &Path, is_dir: bool) -> Result<(), SourceError> {
         let made = self.parents();
@@ -233,10 +227,10 @@ impl Copier<'_> {
         self.spec.chmod.as_ref().map_or(mode, |chmod| chmod.apply(mode, is_dir))
     }
 
-    fn facts(&self, path: &Path, meta: &Meta) -> Result<Facts, SourceError> {
+    fn facts(&self, entry: &Entry<'_>, meta: &Meta) -> Result<Facts, SourceError> {
         let xattrs = match meta.kind {
             Kind::Link => Vec::new(),
-            _ => entry_xattrs(self.source, path)?,
+            _ => entry_xattrs(self.source, entry)?,
         };
         Ok(Facts {
             owner: self.spec.owner.unwrap_or_else(|| self.source.owner(meta.uid, meta.gid)),
@@ -254,7 +248,7 @@ impl Copier<'_> {
             }
             self.first_link.insert(entry.meta.inode, place.to_owned());
         }
-        let facts = |meta: &Meta| self.facts(entry.path, meta);
+        let facts = |meta: &Meta| self.facts(entry, meta);
         let bytes = self.target.file(place, (self.source, entry), &facts)?;
         self.copied.bytes += bytes;
         Ok(())
@@ -288,8 +282,7 @@ impl Visitor for Copier<'_> {
         match entry.meta.kind {
             Kind::File => return self.file(entry, &place),
             Kind::Link => {
-                let to = self.source.rooted.read_link(entry.path);
-                let to = to.map_err(SourceError::io("read the link", entry.path))?;
+                let to = entry.link(self.source)?;
                 self.target.symlink(&place, &to)?;
             }
             Kind::Fifo => self.target.fifo(&place)?,
@@ -298,7 +291,7 @@ impl Visitor for Copier<'_> {
                 return Err(SourceError::Unsupported { path, kind: "device" });
             }
         }
-        let facts = self.facts(entry.path, entry.meta)?;
+        let facts = self.facts(entry, entry.meta)?;
         self.target.set_facts(&place, &facts, entry.meta.kind == Kind::Link)
     }
 
@@ -314,7 +307,7 @@ impl Visitor for Copier<'_> {
                 self.target.set_mtime(&place, entry.meta.mtime)
             };
         }
-        let mut facts = self.facts(entry.path, entry.meta)?;
+        let mut facts = self.facts(entry, entry.meta)?;
         if !entry.selected {
             facts.mtime = None;
         }

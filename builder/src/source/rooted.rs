@@ -16,7 +16,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat},
+    io::Errno,
+};
 
 /// Links followed on one path before it counts as a loop; the kernel's own limit.
 const MAX_LINKS: usize = 40;
@@ -117,6 +120,19 @@ impl Rooted {
         Ok(openat2(&self.root, rel, flags, Mode::empty(), resolve)?)
     }
 
+    /// The same directory, for another thread.
+    pub(super) fn again(&self) -> Self {
+        Self { root: Arc::clone(&self.root), path: self.path.clone(), recent: Mutex::new(None) }
+    }
+
+    /// Opens the folder `rel` to list it.
+    pub(super) fn open_dir(&self, rel: &Path) -> Result<OwnedFd, Errno> {
+        let rel = if rel.as_os_str().is_empty() { Path::new(".") } else { rel };
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        openat2(&self.root, rel, flags, Mode::empty(), resolve)
+    }
+
     /// The folder that holds `rel`, opened, and the name of `rel` in it (`.` for the root).
     pub(super) fn parent<'p>(&self, rel: &'p Path) -> io::Result<(Arc<OwnedFd>, &'p OsStr)> {
         let (Some(parent), Some(name)) = (rel.parent(), rel.file_name()) else {
@@ -154,7 +170,7 @@ impl Rooted {
 
     /// The names in the folder `rel`, sorted by their bytes.
     pub(super) fn names(&self, rel: &Path) -> io::Result<Vec<OsString>> {
-        let fd = self.open_plain(rel, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let fd = self.open_dir(rel)?;
         let mut names = Vec::new();
         for entry in Dir::new(fd)? {
             let entry = entry?;
@@ -220,7 +236,7 @@ pub(super) fn resolve_by(
         let Some(target) = target(&done)? else { continue };
         links += 1;
         if links > MAX_LINKS {
-            return Err(io::Error::from_raw_os_error(rustix::io::Errno::LOOP.raw_os_error()));
+            return Err(io::Error::from(Errno::LOOP));
         }
         if target.is_absolute() {
             done = PathBuf::new();

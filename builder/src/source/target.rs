@@ -25,6 +25,7 @@ use super::{
     walk::Entry,
     xattrs::{self, Xattr},
 };
+use crate::oci::digest::Hashing;
 
 /// A root to copy into. Paths are relative to it and hold no links, as [`Target::resolve`] gives
 /// them.
@@ -149,8 +150,19 @@ impl Destination for Target {
     ) -> Result<u64, SourceError> {
         let mut made = None;
         let on_disk = source.rooted.path().join(entry.path);
-        let meta = steady::read(source, entry.path, &mut |file: &mut File| {
+        let promised = steady::promised(source, entry);
+        let meta = steady::read(source, (entry.path, entry.meta), &mut |file: &mut File| {
             let mut out = self.create(place)?;
+            if let Some(promised) = promised {
+                let mut hashing = Hashing::new(&mut out);
+                let count = steady::pour(file, &mut hashing, entry.meta.size);
+                let count = count.map_err(SourceError::io("copy", &on_disk))?;
+                if hashing.finish().1 != promised {
+                    return Err(steady::changed(entry.path));
+                }
+                made = Some(out);
+                return Ok(count);
+            }
             // On Linux this copies inside the kernel, and shares blocks where the file system can.
             let count = io::copy(file, &mut out).map_err(SourceError::io("copy", &on_disk))?;
             made = Some(out);

@@ -6,18 +6,18 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
     io::{self, Write},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
 use super::{
-    context::{Context, SourceRoot},
+    contents,
+    context::SourceRoot,
     error::SourceError,
     fingerprint::Fingerprint,
     listing::Listing,
-    rooted::Kind,
+    rooted::{Kind, missing},
     selection::{Picks, Selection},
     stat_cache::StatCache,
     steady,
@@ -69,11 +69,15 @@ pub fn listed(
         Some(_) => Some(fingerprint(root, selection, &picks)?),
         None => None,
     };
-    if let (Some((seen, _)), Some(cache)) = (seen, cache.as_deref_mut())
+    if let (Some((seen, newest)), Some(cache)) = (seen, cache.as_deref_mut())
+        && has_passed(root, newest)
         && let Some(known) = cache.tree(&seen)
     {
         return Ok((known, None));
     }
+    let walks: Vec<_> =
+        picks.picked.iter().map(|one| (&*one.path, one.filter(&picks.exclude))).collect();
+    contents::read(root, &walks, cache.as_deref_mut())?;
     let mut hasher = TreeHasher::new(root, cache.as_deref_mut());
     for picked in &picks.picked {
         let name = picked.named.file_name().unwrap_or_default();
@@ -93,9 +97,26 @@ pub fn listed(
     let listing = std::mem::take(&mut hasher.listing);
     let found = hasher.finish();
     if let (Some((seen, newest)), Some(cache)) = (seen, cache) {
-        cache.put_tree(seen, newest, found);
+        put_tree(root, cache, (seen, newest), found);
     }
     Ok((found, Some(listing)))
+}
+
+/// Remembers it, unless something in the tree changed so lately that it may change unseen.
+fn put_tree(
+    root: &SourceRoot<'_>,
+    cache: &mut StatCache,
+    (seen, newest): (Digest, i64),
+    found: TreeDigest,
+) {
+    if has_passed(root, newest) {
+        cache.put_tree(seen, newest, found);
+    }
+}
+
+/// Was this time well past when the tree was looked at?
+fn has_passed(root: &SourceRoot<'_>, newest: i64) -> bool {
+    root.survey.as_ref().is_none_or(|survey| survey.has_passed(newest))
 }
 
 /// What `stat` says of a selection.
@@ -123,30 +144,32 @@ fn fingerprint(
     Ok(made.finish())
 }
 
-/// The digest of a whole context, without what its ignore file hides.
+/// The digest of a whole context at `root`, without what its ignore file hides.
 ///
 /// # Errors
 /// As [`digest`].
 pub fn context_digest(
-    context: &Context,
+    root: &SourceRoot<'_>,
     mut cache: Option<&mut StatCache>,
 ) -> Result<TreeDigest, SourceError> {
-    let root = context.root()?;
     let mut seen = None;
     if let Some(cache) = cache.as_deref_mut() {
-        let mut made = Fingerprint::new(&root, &[DOMAIN.as_bytes(), b"whole"]);
-        walk(&root, Path::new(""), &Filter::default(), &mut made)?;
+        let mut made = Fingerprint::new(root, &[DOMAIN.as_bytes(), b"whole"]);
+        walk(root, Path::new(""), &Filter::default(), &mut made)?;
         let (fingerprint, newest) = made.finish();
-        if let Some(known) = cache.tree(&fingerprint) {
+        if has_passed(root, newest)
+            && let Some(known) = cache.tree(&fingerprint)
+        {
             return Ok(known);
         }
         seen = Some((fingerprint, newest));
     }
-    let mut hasher = TreeHasher::new(&root, cache.as_deref_mut());
-    walk(&root, Path::new(""), &Filter::default(), &mut hasher)?;
+    contents::read(root, &[(Path::new(""), Filter::default())], cache.as_deref_mut())?;
+    let mut hasher = TreeHasher::new(root, cache.as_deref_mut());
+    walk(root, Path::new(""), &Filter::default(), &mut hasher)?;
     let found = hasher.finish();
     if let (Some((fingerprint, newest)), Some(cache)) = (seen, cache) {
-        cache.put_tree(fingerprint, newest, found);
+        put_tree(root, cache, (fingerprint, newest), found);
         cache.saw_all();
     }
     Ok(found)
@@ -216,7 +239,7 @@ impl<'a> TreeHasher<'a> {
             facts.extend(number.to_le_bytes());
         }
         if entry.meta.kind != Kind::Link {
-            for (key, value) in entry_xattrs(self.root, entry.path)? {
+            for (key, value) in entry_xattrs(self.root, entry)? {
                 facts.extend((key.len() as u64).to_le_bytes());
                 facts.extend(key.as_bytes());
                 facts.extend((value.len() as u64).to_le_bytes());
@@ -227,31 +250,42 @@ impl<'a> TreeHasher<'a> {
     }
 
     fn contents(&mut self, entry: &Entry<'_>) -> Result<(Digest, u64), SourceError> {
-        if let Some(digest) = self.cache.as_mut().and_then(|c| c.get(entry.path, entry.meta)) {
+        if let Some(digest) = contents::known(self.root, entry, self.cache.as_deref_mut()) {
             return Ok((digest, entry.meta.size));
         }
-        let mut digest = Digest::of(b"");
-        let meta = steady::read(self.root, entry.path, &mut |file: &mut File| {
-            let mut hashing = Hashing::new(file);
-            let copied = io::copy(&mut hashing, &mut io::sink());
-            let count = copied.map_err(SourceError::io("read", entry.path))?;
-            digest = hashing.finish().1;
-            Ok(count)
-        })?;
-        if let Some(cache) = self.cache.as_mut() {
-            cache.put(entry.path, &meta, digest);
-        }
+        let (digest, meta) = steady::digest(self.root, (entry.path, entry.meta))?;
+        let digest = contents::keep(self.root, entry, self.cache.as_deref_mut(), (digest, &meta));
         Ok((digest, meta.size))
     }
 }
 
-/// The extended attributes of an entry of a tree.
+/// The extended attributes of an entry of a tree. In a look at a context they are read once, so that what a
+/// key was made of is what is copied.
 pub(super) fn entry_xattrs(
     root: &SourceRoot<'_>,
-    path: &Path,
+    entry: &Entry<'_>,
 ) -> Result<Vec<xattrs::Xattr>, SourceError> {
-    let read = root.rooted.parent(path).and_then(|(dir, name)| xattrs::read(&dir, name));
-    read.map_err(SourceError::io("read the attributes of", root.rooted.path().join(path)))
+    let path = entry.path;
+    let read = || {
+        let read = root.rooted.parent(path).and_then(|(dir, name)| xattrs::read(&dir, name));
+        match read {
+            Err(cause) if root.survey.is_some() && missing(&cause) => Err(steady::changed(path)),
+            read => {
+                let on_disk = || root.rooted.path().join(path);
+                let read = read.map_err(SourceError::io("read the attributes of", on_disk()))?;
+                // Whether a key was made of these, the time of the last change tells. A file's is compared
+                // when it is read.
+                match (&root.survey, entry.meta.kind) {
+                    (None, _) | (_, Kind::File) => Ok(read),
+                    _ => steady::is_as_seen(root, entry).map(|()| read),
+                }
+            }
+        }
+    };
+    match entry.item {
+        Some(item) => item.xattrs(read),
+        None => read(),
+    }
 }
 
 impl Visitor for TreeHasher<'_> {
@@ -292,8 +326,7 @@ impl Visitor for TreeHasher<'_> {
                 self.record(b'f', &[name_bytes, &facts, &size.to_le_bytes(), digest.bytes()]);
             }
             Kind::Link => {
-                let target = self.root.rooted.read_link(entry.path);
-                let target = target.map_err(SourceError::io("read the link", entry.path))?;
+                let target = entry.link(self.root)?;
                 let content = Digest::of(target.as_os_str().as_bytes());
                 self.listing.add(entry.path, entry.meta.mode, &content);
                 self.record(b'l', &[name_bytes, &facts, target.as_os_str().as_bytes()]);

@@ -3,7 +3,7 @@
 //! is.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,7 @@ use super::{
     path::text,
     pattern_set::{PatternSet, State},
     rooted::{Kind, Meta},
+    survey::Item,
 };
 
 /// An entry that was selected.
@@ -25,6 +26,21 @@ pub(super) struct Entry<'a> {
     pub(super) meta: &'a Meta,
     /// False for a folder that is there only because something in it was selected.
     pub(super) selected: bool,
+    /// What the look at the context has of it, where there was one.
+    pub(super) item: Option<&'a Item>,
+}
+
+impl Entry<'_> {
+    /// Where it leads, for a link.
+    pub(super) fn link(&self, root: &SourceRoot<'_>) -> Result<PathBuf, SourceError> {
+        match self.item.and_then(Item::link) {
+            Some(target) => Ok(target.to_owned()),
+            None => {
+                let target = root.rooted.read_link(self.path);
+                target.map_err(SourceError::io("read the link", self.path))
+            }
+        }
+    }
 }
 
 /// What to do with the selected entries, in the order of a depth-first walk.
@@ -67,14 +83,53 @@ struct Verdict {
 
 /// A folder on the way down, and what is left to do in it.
 #[derive(Debug)]
-struct Open {
+struct Open<'a> {
     path: PathBuf,
     rel: PathBuf,
     meta: Meta,
     selected: bool,
     told: bool,
     states: States,
-    names: std::vec::IntoIter<OsString>,
+    item: Option<&'a Item>,
+    names: Names<'a>,
+}
+
+/// The entries of a folder that are still to come.
+#[derive(Debug)]
+enum Names<'a> {
+    Disk(std::vec::IntoIter<OsString>),
+    Survey(std::slice::Iter<'a, Item>),
+}
+
+/// The next entry of a folder.
+enum Next<'a> {
+    Disk(OsString),
+    Survey(&'a Item),
+}
+
+impl<'a> Names<'a> {
+    fn next(&mut self) -> Option<Next<'a>> {
+        match self {
+            Self::Disk(names) => names.next().map(Next::Disk),
+            Self::Survey(items) => items.next().map(Next::Survey),
+        }
+    }
+}
+
+impl<'a> Next<'a> {
+    fn name(&self) -> &OsStr {
+        match self {
+            Self::Disk(name) => name,
+            Self::Survey(item) => item.name(),
+        }
+    }
+
+    fn item(&self) -> Option<&'a Item> {
+        match self {
+            Self::Disk(_) => None,
+            Self::Survey(item) => Some(item),
+        }
+    }
 }
 
 struct Walk<'a, V> {
@@ -82,7 +137,7 @@ struct Walk<'a, V> {
     filter: &'a Filter,
     visitor: &'a mut V,
     /// Not the call stack: the depth of a tree is input.
-    open: Vec<Open>,
+    open: Vec<Open<'a>>,
 }
 
 /// Walks the tree at `start` (without links in it) and tells `visitor` what is selected.
@@ -93,21 +148,25 @@ pub(super) fn walk<V: Visitor>(
     visitor: &mut V,
 ) -> Result<(), SourceError> {
     let mut states = States::default();
-    let mut hidden = false;
-    if let Some(ignore) = root.ignore.filter(|_| !start.as_os_str().is_empty()) {
+    let item = root.item(start)?;
+    let mut hidden = item.is_some_and(Item::is_hidden);
+    if item.is_none()
+        && let Some(ignore) = root.ignore.filter(|_| !start.as_os_str().is_empty())
+    {
         let (rule, state) = ignore.rule_for(&text(start));
         (hidden, states.ignore) = (rule.is_some(), state);
     }
     let mut walk = Walk { root, filter, visitor, open: Vec::new() };
     let verdict = Verdict { selected: !hidden, hidden };
-    walk.visit(start.to_owned(), PathBuf::new(), verdict, states)?;
+    walk.visit((start.to_owned(), PathBuf::new(), item), verdict, states)?;
     while let Some(folder) = walk.open.last_mut() {
         let next = if walk.visitor.done() { None } else { folder.names.next() };
         match next {
-            Some(name) => {
-                let (path, rel) = (folder.path.join(&name), folder.rel.join(&name));
-                let (verdict, states) = judge(root, filter, &path, &rel, &folder.states);
-                walk.visit(path, rel, verdict, states)?;
+            Some(next) => {
+                let (name, item) = (next.name(), next.item());
+                let (path, rel) = (folder.path.join(name), folder.rel.join(name));
+                let (verdict, states) = judge(root, filter, (&path, &rel, item), &folder.states);
+                walk.visit((path, rel, item), verdict, states)?;
             }
             None => {
                 if let Some(folder) = walk.open.pop().filter(|folder| folder.told) {
@@ -123,13 +182,14 @@ pub(super) fn walk<V: Visitor>(
 fn judge(
     root: &SourceRoot<'_>,
     filter: &Filter,
-    path: &Path,
-    rel: &Path,
+    (path, rel, item): (&Path, &Path, Option<&Item>),
     states: &States,
 ) -> (Verdict, States) {
     let mut next = States::default();
     let mut verdict = Verdict { selected: true, hidden: false };
-    if let Some(ignore) = root.ignore {
+    if let Some(item) = item {
+        verdict = Verdict { selected: !item.is_hidden(), hidden: item.is_hidden() };
+    } else if let Some(ignore) = root.ignore {
         let (rule, state) = ignore.rules().step(&text(path), &states.ignore);
         (verdict.hidden, next.ignore) = (rule.is_some(), state);
         verdict.selected = !verdict.hidden;
@@ -145,41 +205,56 @@ fn judge(
     (verdict, next)
 }
 
-impl<V: Visitor> Walk<'_, V> {
+impl<'a, V: Visitor> Walk<'a, V> {
     /// Tells one entry, or opens a folder.
     fn visit(
         &mut self,
-        path: PathBuf,
-        rel: PathBuf,
+        (path, rel, item): (PathBuf, PathBuf, Option<&'a Item>),
         verdict: Verdict,
         states: States,
     ) -> Result<(), SourceError> {
         let on_disk = || self.root.rooted.path().join(&path);
-        let meta = self.root.rooted.lstat(&path).map_err(SourceError::io("read", on_disk()))?;
-        // It may have gone since its folder was read.
-        let meta = meta.ok_or_else(|| SourceError::Changed { path: text(&path).into_owned() })?;
+        let meta = match item {
+            Some(item) => item.meta().map_err(SourceError::io("read", on_disk()))?,
+            // It may have gone since its folder was read.
+            None => self.root.meta(&path)?,
+        };
         if !meta.is_dir() {
             if !verdict.selected || meta.kind == Kind::Socket {
                 return Ok(());
             }
             self.tell_open()?;
-            let entry = Entry { path: &path, rel: &rel, meta: &meta, selected: true };
+            let entry = Entry { path: &path, rel: &rel, meta: &meta, selected: true, item };
             return self.visitor.leaf(&entry);
         }
-        if !verdict.selected && !self.may_select_below(&path, &rel, verdict.hidden) {
+        if !verdict.selected && !self.may_select_below((&path, &rel, item), verdict.hidden) {
             return Ok(());
         }
-        let names = self.root.rooted.names(&path).map_err(SourceError::io("read", on_disk()))?;
+        let names = self.names(&path, item).map_err(SourceError::io("read", on_disk()))?;
         // A hidden folder with visible contents is an ordinary folder for the build.
         let ordinary = verdict.selected || (verdict.hidden && self.filter.include.is_none());
-        let names = names.into_iter();
-        self.open.push(Open { path, rel, meta, selected: ordinary, told: false, states, names });
+        let selected = ordinary;
+        self.open.push(Open { path, rel, meta, selected, told: false, states, item, names });
         if verdict.selected { self.tell_open() } else { Ok(()) }
+    }
+
+    fn names(&self, path: &Path, item: Option<&'a Item>) -> std::io::Result<Names<'a>> {
+        match (&self.root.survey, item) {
+            (Some(survey), Some(item)) => Ok(Names::Survey(survey.items(item)?.iter())),
+            _ => Ok(Names::Disk(self.root.rooted.names(path)?.into_iter())),
+        }
     }
 
     /// Is it worth to look into this folder? Skips ignored and unselected ones that no pattern can
     /// reach into, such as an ignored `node_modules`.
-    fn may_select_below(&self, path: &Path, rel: &Path, hidden: bool) -> bool {
+    fn may_select_below(
+        &self,
+        (path, rel, item): (&Path, &Path, Option<&Item>),
+        hidden: bool,
+    ) -> bool {
+        if hidden && let Some(item) = item {
+            return item.is_open();
+        }
         if hidden {
             return self.root.ignore.is_some_and(|i| i.rules().may_except_below(&text(path)));
         }
@@ -201,9 +276,10 @@ impl<V: Visitor> Walk<'_, V> {
     }
 }
 
-impl Open {
+impl Open<'_> {
     fn entry(&self) -> Entry<'_> {
-        Entry { path: &self.path, rel: &self.rel, meta: &self.meta, selected: self.selected }
+        let Self { path, rel, meta, selected, item, .. } = self;
+        Entry { path, rel, meta, selected: *selected, item: *item }
     }
 }
 

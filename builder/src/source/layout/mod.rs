@@ -25,9 +25,10 @@ use super::{
     error::SourceError,
     path::text,
     rooted::{Kind, Meta, resolve_by},
+    steady,
     walk::Entry,
 };
-use crate::layer::member::CAPABILITY_XATTR;
+use crate::{layer::member::CAPABILITY_XATTR, oci::digest::Digest};
 
 /// What a COPY will put into its layer.
 #[derive(Debug)]
@@ -63,8 +64,8 @@ enum Content {
     Directory,
     Link(PathBuf),
     Fifo,
-    /// A path in the source, and what stood there.
-    File(PathBuf, Meta),
+    /// A path in the source, what stood there, and what is in it where that cannot tell.
+    File(PathBuf, Meta, Option<Digest>),
     Text(Vec<u8>),
 }
 
@@ -78,7 +79,7 @@ impl Inode {
             Content::Directory => (Kind::Directory, 0),
             Content::Link(to) => (Kind::Link, to.as_os_str().len() as u64),
             Content::Fifo => (Kind::Fifo, 0),
-            Content::File(_, meta) => (Kind::File, meta.size),
+            Content::File(_, meta, _) => (Kind::File, meta.size),
             Content::Text(text) => (Kind::File, text.len() as u64),
         };
         let (uid, gid) = self.owner;
@@ -242,11 +243,11 @@ impl Destination for Layout {
     fn file(
         &self,
         path: &Path,
-        (_, entry): (&SourceRoot<'_>, &Entry<'_>),
+        (source, entry): (&SourceRoot<'_>, &Entry<'_>),
         facts: &FactsOf<'_>,
     ) -> Result<u64, SourceError> {
-        let meta = *entry.meta;
-        let mut inode = Inode::new(Content::File(entry.path.to_owned(), meta), 0);
+        let (meta, promised) = (*entry.meta, steady::promised(source, entry));
+        let mut inode = Inode::new(Content::File(entry.path.to_owned(), meta, promised), 0);
         self.give(path, &facts(&meta)?, &mut inode)?;
         self.make(path, inode)?;
         Ok(meta.size)

@@ -4,23 +4,23 @@
 use std::{
     collections::HashMap,
     ffi::OsStr,
-    fs::File,
     io::{self, Write},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::fstat;
-
 use super::{
-    super::{context::SourceRoot, error::SourceError, path::text, rooted::Kind, rooted::Meta},
+    super::{context::SourceRoot, error::SourceError, rooted::Kind, rooted::Meta, steady},
     Content, Inode, Layout,
     below::{Laid, Seen, key},
     unsuited,
 };
-use crate::layer::{
-    emit::ArchiveWriter,
-    member::{self, CAPABILITY_XATTR, Member, Mtime, WHITEOUT_PREFIX},
+use crate::{
+    layer::{
+        emit::ArchiveWriter,
+        member::{self, CAPABILITY_XATTR, Member, Mtime, WHITEOUT_PREFIX},
+    },
+    oci::digest::{Digest, Hashing},
 };
 
 struct Writer<'a, W: Write> {
@@ -109,9 +109,9 @@ impl<W: Write> Writer<'_, W> {
             self.links.insert(number, path.to_owned());
         }
         match &inode.content {
-            Content::File(from, listed) => {
+            Content::File(from, listed, promised) => {
                 self.note(path, &member, &meta, Path::new(""));
-                self.file(&member, from, listed)
+                self.file(&member, (from, listed), *promised)
             }
             Content::Text(bytes) => {
                 self.note(path, &member, &meta, Path::new(""));
@@ -123,21 +123,28 @@ impl<W: Write> Writer<'_, W> {
     }
 
     /// Writes a file as it was listed; whoever changes it meanwhile is noticed.
-    fn file(&mut self, member: &Member, from: &Path, listed: &Meta) -> Result<(), SourceError> {
-        let changed = || SourceError::Changed { path: text(from).into_owned() };
+    fn file(
+        &mut self,
+        member: &Member,
+        (from, listed): (&Path, &Meta),
+        promised: Option<Digest>,
+    ) -> Result<(), SourceError> {
         let io = || SourceError::io("read", self.source.rooted.path().join(from));
-        let file = self.source.rooted.open_file(from).map_err(io())?;
-        let facts = |file: &File| -> Result<Meta, SourceError> {
-            fstat(file).map(|stat| Meta::of(&stat)).map_err(io::Error::from).map_err(io())
-        };
-        let before = facts(&file)?;
+        let (file, before) = steady::open(self.source, (from, listed))?;
         if before.kind != Kind::File || !before.same_content(listed) {
-            return Err(changed());
+            return Err(steady::changed(from));
         }
-        self.archive.append(member, &file).map_err(SourceError::io("copy", from))?;
-        match facts(&file)?.same_content(listed) {
+        let copied = match promised {
+            Some(promised) => {
+                let mut hashing = Hashing::new(&file);
+                self.archive.append(member, &mut hashing).map(|()| hashing.finish().1 == promised)
+            }
+            None => self.archive.append(member, &file).map(|()| true),
+        };
+        let copied = copied.map_err(SourceError::io("copy", from))?;
+        match copied && steady::facts(&file).map_err(io())?.same_content(listed) {
             true => Ok(()),
-            false => Err(changed()),
+            false => Err(steady::changed(from)),
         }
     }
 
@@ -193,7 +200,7 @@ impl<W: Write> Writer<'_, W> {
         let seconds = inode.mtime.map_or(self.epoch, |(seconds, _)| seconds.min(self.epoch)).max(0);
         member.mtime = Mtime { seconds, nanos: 0 };
         match &inode.content {
-            Content::File(_, meta) => member.size = meta.size,
+            Content::File(_, meta, _) => member.size = meta.size,
             Content::Text(bytes) => member.size = bytes.len() as u64,
             Content::Link(to) => member.link = to.as_os_str().as_bytes().to_vec(),
             Content::Directory | Content::Fifo => {}

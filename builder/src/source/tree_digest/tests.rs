@@ -1,6 +1,9 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use super::{super::ignore::Ignore, *};
+use super::{
+    super::{context::Context, ignore::Ignore},
+    *,
+};
 
 struct Tree(tempfile::TempDir);
 
@@ -73,9 +76,9 @@ fn the_mode_of_a_source_folder_and_ignored_files_do_not_count() {
     assert_eq!(tree.digest("src"), before);
     let ignore = Ignore::parse("*.log\n", ".dockerignore").unwrap();
     let context = Context::open(tree.0.path(), Some(ignore)).unwrap();
-    let whole = context_digest(&context, None).unwrap();
+    let whole = context_digest(&context.root().unwrap(), None).unwrap();
     tree.write("x.log", "noise");
-    assert_eq!(context_digest(&context, None).unwrap(), whole);
+    assert_eq!(context_digest(&context.root().unwrap(), None).unwrap(), whole);
     assert_eq!((whole.files, whole.bytes), (3, 28));
 }
 
@@ -199,4 +202,51 @@ fn a_tree_that_is_known_is_neither_read_nor_listed() {
     let changed = digest(&root, &selection, Some(&mut cache)).unwrap();
     assert_ne!(changed, claimed);
     assert_ne!(changed.digest, found.digest);
+}
+
+fn everything() -> Selection {
+    Selection { sources: vec![".".into()], ..Selection::default() }
+}
+
+#[test]
+fn a_look_and_the_disk_have_the_same_digest() {
+    let tree = Tree::new();
+    // So many bytes are read by more than one thread.
+    (0..3).for_each(|n| tree.write(&format!("large/{n}"), &"x".repeat(700_000 + n)));
+    std::os::unix::fs::symlink("main.c", tree.0.path().join("src/link")).unwrap();
+    fs::hard_link(tree.0.path().join("README"), tree.0.path().join("again")).unwrap();
+    let _ = xattr::set(tree.0.path().join("src/main.c"), "user.note", b"x");
+    let selections = [
+        everything(),
+        Selection { sources: vec!["src".into(), "*.none".into()], ..Selection::default() },
+        Selection { sources: vec!["src/deep/x.h".into()], parents: true, ..Selection::default() },
+        Selection { exclude: vec!["**/*.h".into()], ..everything() },
+    ];
+    for ignore in ["", "src\n!src/deep\n", "*.h\nlarge"] {
+        let ignore = Ignore::parse(ignore, ".dockerignore").unwrap();
+        let context = Context::open(tree.0.path(), Some(ignore)).unwrap();
+        let (disk, look) =
+            (context.root().unwrap(), context.at(&context.survey().unwrap()).unwrap());
+        assert_eq!(context_digest(&look, None).unwrap(), context_digest(&disk, None).unwrap());
+        for selection in &selections {
+            let of = |root| digest(root, selection, None).map_err(|error| error.to_string());
+            assert_eq!(of(&look), of(&disk), "{selection:?}");
+        }
+    }
+}
+
+#[test]
+fn a_look_that_is_outdated_has_no_digest_and_another_look_has() {
+    let tree = Tree::new();
+    let context = Context::open(tree.0.path(), None).unwrap();
+    let old = context.survey().unwrap();
+    assert!(std::sync::Arc::ptr_eq(&old, &context.survey().unwrap()), "it is shared");
+    tree.write("src/main.c", "something longer");
+    let of = |survey| digest(&context.at(survey).unwrap(), &everything(), None);
+    assert_eq!(of(&old).unwrap_err().to_string(), "'src/main.c' changed while it was being read");
+    context.forget(&old);
+    let new = context.survey().unwrap();
+    context.forget(&old);
+    assert!(std::sync::Arc::ptr_eq(&new, &context.survey().unwrap()), "only that one is forgotten");
+    assert_eq!(of(&new).unwrap().digest, tree.digest("."));
 }
