@@ -11,6 +11,7 @@
 //! - [`lint`]: what can be said about a Dockerfile without building it
 //! - [`content`]: blobs by digest on disk, verified whenever they are read
 //! - [`layer`]: layer archives: read, unpack, pack, compress, index
+//! - [`downloads`]: what was fetched before, by address, and the lock file
 //! - `authorities`: TLS for clients, by the authorities that the machine trusts
 //! - [`registry`]: registries: look up, pull, push, referrers, credentials
 //! - [`worker`]: the rootless containerd: start, enter, stop, sweep
@@ -40,6 +41,7 @@ pub mod base_trust;
 pub mod build;
 pub mod content;
 pub mod dockerfile;
+pub mod downloads;
 pub mod egress;
 pub mod emulation;
 pub mod executor;

@@ -15,7 +15,7 @@ pub(crate) struct Floor {
 pub(crate) const BUILDER: &[Floor] = &[
     Floor { name: "pure", rooms: &["oci", "secret", "purl", "dockerfile", "policy", "remote"] },
     Floor { name: "graph", rooms: &["graph", "lint"] },
-    Floor { name: "bytes", rooms: &["content", "layer"] },
+    Floor { name: "bytes", rooms: &["content", "layer", "downloads"] },
     Floor { name: "edges", rooms: &["authorities", "registry", "worker", "snapshot"] },
     Floor { name: "work", rooms: &["source", "egress", "fetch", "ssh", "emulation", "executor"] },
     Floor { name: "engine", rooms: &["solver", "space", "trace"] },

@@ -1,7 +1,7 @@
 //! A blob in the making.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Write},
     path::PathBuf,
     sync::Arc,
@@ -30,6 +30,22 @@ impl BlobWriter {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.writer.count()
+    }
+
+    /// What was written so far, to be read by position while more comes. It stays readable after the end, whatever that
+    /// is.
+    ///
+    /// # Errors
+    /// When the system gives no further descriptor.
+    pub fn view(&self) -> io::Result<File> {
+        self.writer.get_ref().as_file().try_clone()
+    }
+
+    /// Ends without a blob: digest and size of what was written.
+    #[must_use]
+    pub fn discard(self) -> (Digest, u64) {
+        let (_, digest, size) = self.writer.finish();
+        (digest, size)
     }
 
     /// Gives the bytes their name: digest and size. The rename is atomic, and a blob that is already

@@ -1,4 +1,4 @@
-//! Bodies that are counted, hashed and kept while they stream through.
+//! Bodies that are counted and hashed while they stream through.
 
 use std::{
     error::Error,
@@ -15,7 +15,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
 use crate::oci::digest::Hashing;
 
-use super::{exchange::Exchange, sink::Download, upstream::causes};
+use super::{exchange::Exchange, upstream::causes};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -72,31 +72,19 @@ pub(super) struct Open {
     hashing: Hashing<io::Sink>,
     expected: Option<u64>,
     reason: Option<String>,
-    download: Option<Box<dyn Download>>,
 }
 
 impl Open {
     /// `expected` is the length that the upstream announced; `reason` says why the exchange is
     /// incomplete even when all of the body comes.
-    pub(super) fn new(
-        exchange: Exchange,
-        expected: Option<u64>,
-        reason: Option<String>,
-        download: Option<Box<dyn Download>>,
-    ) -> Self {
-        Self { exchange, hashing: Hashing::new(io::sink()), expected, reason, download }
+    pub(super) fn new(exchange: Exchange, expected: Option<u64>, reason: Option<String>) -> Self {
+        Self { exchange, hashing: Hashing::new(io::sink()), expected, reason }
     }
 
     fn note(&mut self, bytes: &[u8]) {
         // A sink takes everything.
         let _ = self.hashing.write_all(bytes);
         self.exchange.received(self.hashing.count());
-        if let Some(download) = &mut self.download
-            && let Err(error) = download.write(bytes)
-        {
-            tracing::warn!(%error, "a download is not kept");
-            self.download = None;
-        }
     }
 
     fn is_full(&self) -> bool {
@@ -106,11 +94,6 @@ impl Open {
     /// All of it went through.
     pub(super) fn finish(self) {
         let (_, digest, size) = self.hashing.finish();
-        if let (Some(download), None) = (self.download, &self.reason)
-            && let Err(error) = download.commit(digest, size)
-        {
-            tracing::warn!(%error, "a download is not kept");
-        }
         self.exchange.whole(size, Some(digest), self.reason);
     }
 }

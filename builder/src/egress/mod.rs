@@ -1,6 +1,7 @@
 //! The network of RUN steps: only what the policy allows gets out, and all of it is written down.
-//! `address`, `names`, `record`, `sink`, `dns_message`, `client_hello` ← `exchange`, `upstream` ← `body`, `tunnel` ← `dns`, `http`,
-//! `tls`, `ssh` ← `namespace` ← `ahead`, `step`.
+//! `address`, `names`, `record`, `dns_message`, `client_hello`, `conditional` (what a client gets of an answer) ←
+//! `exchange`, `upstream` ← `errand` (one fetch into the download store) ← `flight` (for all who ask for it) ←
+//! `from_store` ← `body`, `tunnel` ← `relay` ← `dns`, `http`, `tls`, `ssh` ← `namespace` ← `ahead`, `step`.
 //!
 //! Absent: inspection of TLS, ports other than 22, 53, 80 and 443. What a step sends elsewhere is refused
 //! by the kernel of its egress namespace and is not recorded one by one.
@@ -9,14 +10,18 @@ mod address;
 mod ahead;
 mod body;
 pub mod client_hello;
+mod conditional;
 mod dns;
 pub mod dns_message;
+mod errand;
 mod exchange;
+mod flight;
+mod from_store;
 mod http;
 mod names;
 mod namespace;
 mod record;
-mod sink;
+mod relay;
 mod ssh;
 mod step;
 #[cfg(test)]
@@ -33,10 +38,12 @@ use std::{
 use ahead::Ahead;
 pub use namespace::NamespaceError;
 pub use record::{Refusal, RefusalKind, RequestRecord, StepOrigin, StepTraffic};
-pub use sink::{Download, DownloadSink};
 pub use step::StepNetwork;
 
-use crate::policy::NetworkPolicy;
+use crate::{
+    downloads::{DownloadStore, Terms},
+    policy::NetworkPolicy,
+};
 pub(crate) use upstream::{UpstreamError, Upstreams, causes, is_private_refusal};
 
 /// The way out for the steps of one build.
@@ -49,7 +56,9 @@ pub struct Egress {
 struct Shared {
     policy: Arc<NetworkPolicy>,
     upstreams: Upstreams,
-    store: Option<Arc<dyn DownloadSink>>,
+    store: Option<DownloadStore>,
+    terms: Terms,
+    flights: flight::Flights,
     finished: step::Finished,
 }
 
@@ -71,11 +80,13 @@ pub enum EgressError {
 }
 
 impl Egress {
-    /// Steps will reach what `policy` allows; complete downloads go to `store` as well.
+    /// Steps will reach what `policy` allows, through `store`, on these terms.
     #[must_use]
-    pub fn new(policy: Arc<NetworkPolicy>, store: Option<Arc<dyn DownloadSink>>) -> Self {
+    pub fn new(policy: Arc<NetworkPolicy>, store: Option<DownloadStore>, terms: Terms) -> Self {
         let shared = Upstreams::new(&policy).map(|upstreams| {
-            Arc::new(Shared { policy, upstreams, store, finished: step::Finished::default() })
+            let upstreams = if terms.offline { upstreams.unplugged() } else { upstreams };
+            let (flights, finished) = (flight::Flights::default(), step::Finished::default());
+            Arc::new(Shared { policy, upstreams, store, terms, flights, finished })
         });
         Self { shared: shared.map_err(|error| error.to_string()), ahead: Ahead::default() }
     }

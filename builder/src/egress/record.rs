@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::digest::Digest;
+use crate::{downloads::Breach, oci::digest::Digest};
 
 /// The instruction that a request belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +129,9 @@ pub struct StepTraffic {
     pub requests: Vec<RequestRecord>,
     /// Each once, in the order in which they happened.
     pub refusals: Vec<Refusal>,
+    /// What was not as the build's terms want it, each once.
+    #[serde(skip)]
+    pub breaches: Vec<Breach>,
 }
 
 /// Gathers a step's traffic from all its connections.
@@ -146,6 +149,7 @@ struct Gathered {
     begun: u64,
     requests: Vec<(u64, RequestRecord)>,
     refusals: Vec<Refusal>,
+    breaches: Vec<Breach>,
     resolved: BTreeSet<String>,
 }
 
@@ -187,6 +191,13 @@ impl Recorder {
         }
     }
 
+    pub(super) fn breach(&self, breach: Breach) {
+        let mut gathered = self.gathered();
+        if gathered.breaches.len() < REFUSALS && !gathered.breaches.contains(&breach) {
+            gathered.breaches.push(breach);
+        }
+    }
+
     /// What was gathered so far. A resolver that appends its search domains asks for
     /// `packages.example.corp.example` beside `packages.example`: that is no refusal when the plain
     /// name was answered.
@@ -203,6 +214,7 @@ impl Recorder {
             refusal.kind != RefusalKind::UnknownName || !gathered.resolved.iter().any(noise)
         });
         let requests = requests.into_iter().map(|(_, record)| record).collect();
-        StepTraffic { requests, refusals }
+        let breaches = std::mem::take(&mut gathered.breaches);
+        StepTraffic { requests, refusals, breaches }
     }
 }

@@ -17,14 +17,18 @@ use tokio::{
     time::timeout,
 };
 
-use crate::policy::NetworkPolicy;
+use crate::{
+    downloads::{DownloadStore, Terms},
+    policy::NetworkPolicy,
+};
 
 use super::{
-    EgressError, Shared, dns, http,
+    EgressError, Shared, dns,
+    flight::Flights,
+    http,
     names::Names,
     namespace::{GATEWAY, NamespaceError, Namespaces},
     record::{Recorder, StepOrigin, StepTraffic},
-    sink::Download,
     ssh, tls,
     upstream::Upstreams,
 };
@@ -69,10 +73,19 @@ impl Step {
         &self.recorder
     }
 
-    /// A place in the download store, where there is one.
-    pub(super) fn download(&self, url: &str) -> Option<Box<dyn Download>> {
-        let began = self.shared.store.as_ref()?.begin(url);
-        began.inspect_err(|error| tracing::warn!(%error, "a download is not kept")).ok()
+    /// The download store, where there is one.
+    pub(super) fn store(&self) -> Option<&DownloadStore> {
+        self.shared.store.as_ref()
+    }
+
+    /// What may be taken from elsewhere.
+    pub(super) fn terms(&self) -> &Terms {
+        &self.shared.terms
+    }
+
+    /// What is being fetched, for this step or another one.
+    pub(super) fn flights(&self) -> &Flights {
+        &self.shared.flights
     }
 
     /// What to do about a connection to a bare address.

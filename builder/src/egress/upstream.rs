@@ -27,6 +27,7 @@ pub(crate) struct Upstreams {
     free: reqwest::Client,
     deny_private: bool,
     limits: Limits,
+    unplugged: bool,
 }
 
 /// Why an upstream was not reached.
@@ -34,6 +35,8 @@ pub(crate) struct Upstreams {
 pub(crate) enum UpstreamError {
     #[error("'{host}' has the private address {address}")]
     Private { host: String, address: IpAddr },
+    #[error("'{host}' is not asked: the build is offline")]
+    Unplugged { host: String },
     #[error("'{host}' has no address: {source}")]
     Unknown { host: String, source: io::Error },
     #[error("cannot connect to '{host}': {source}")]
@@ -73,7 +76,12 @@ impl Upstreams {
         let limits = policy.limits();
         let deny_private = policy.deny_private();
         let (checked, free) = (client(limits, deny_private)?, client(limits, false)?);
-        Ok(Self { checked, free, deny_private, limits })
+        Ok(Self { checked, free, deny_private, limits, unplugged: false })
+    }
+
+    /// The same, but nothing is connected to.
+    pub(crate) fn unplugged(self) -> Self {
+        Self { unplugged: true, ..self }
     }
 
     /// The client for `target`. An address in the URL is not resolved, hence not checked: only the
@@ -87,6 +95,9 @@ impl Upstreams {
         &self,
         target: &Target,
     ) -> Result<Vec<SocketAddr>, UpstreamError> {
+        if self.unplugged {
+            return Err(UpstreamError::Unplugged { host: target.host.clone() });
+        }
         let deny_private = self.deny_private && !target.named;
         if deny_private
             && let Ok(address) = target.host.parse::<IpAddr>()
@@ -100,6 +111,9 @@ impl Upstreams {
     /// Opens a plain connection to `target`.
     pub(crate) async fn connect(&self, target: &Target) -> Result<TcpStream, UpstreamError> {
         let host = &target.host;
+        if self.unplugged {
+            return Err(UpstreamError::Unplugged { host: host.clone() });
+        }
         let found = addresses(host, target.port, self.deny_private && !target.named).await?;
         let connecting = timeout(self.limits.connect, TcpStream::connect(found.as_slice()));
         let late = |_| io::Error::from(io::ErrorKind::TimedOut);

@@ -101,6 +101,11 @@ impl<T> Hashing<T> {
         self.count
     }
 
+    /// The wrapped value.
+    pub fn get_ref(&self) -> &T {
+        &self.inner
+    }
+
     /// Ends: the wrapped value, the digest and the number of bytes that passed.
     pub fn finish(self) -> (T, Digest, u64) {
         (self.inner, Digest(self.hasher.finalize().into()), self.count)

@@ -15,7 +15,6 @@ use rustix::{
 use super::{
     Space, SpaceError,
     item::{Item, Place},
-    survey::Fetched,
 };
 use crate::{
     content::{
@@ -23,6 +22,7 @@ use crate::{
         index::{TABLES, Table},
         inventory::remove_unfinished,
     },
+    downloads::StoredAnswer,
     oci::{descriptor::Descriptor, digest::Digest},
     snapshot::chain_of,
     solver::{cache_store::CacheStore, stack::Stack, step_result::StepResult},
@@ -168,8 +168,10 @@ impl Space {
             }
         }
         for entry in self.index.entries(Table::Downloads) {
-            let file = serde_json::from_slice::<Fetched>(&entry.value).ok();
-            if file.is_some_and(|file| blobs.contains(&file.digest)) {
+            // Answers whose bodies are gone are no use; the next one to the same address is written anew.
+            let answers = serde_json::from_slice::<Vec<StoredAnswer>>(&entry.value);
+            let is_gone = |answer: &StoredAnswer| blobs.contains(&answer.digest);
+            if answers.is_ok_and(|answers| answers.iter().all(is_gone)) {
                 rows.push((Table::Downloads, entry.key));
             }
         }

@@ -22,6 +22,7 @@ use crate::{
         inventory::StoredFile,
         records::Records,
     },
+    downloads::StoredAnswer,
     oci::{descriptor::Descriptor, digest::Digest},
     snapshot::{SnapshotInfo, SnapshotKind, chain_of},
     solver::{
@@ -43,19 +44,6 @@ struct Hardened {
 #[derive(Deserialize)]
 struct HardenedLayers {
     layers: Vec<Descriptor>,
-}
-
-/// What of a fetched file is read.
-#[derive(Deserialize)]
-pub(super) struct Fetched {
-    /// The blob.
-    pub(super) digest: Digest,
-    record: FetchedFrom,
-}
-
-#[derive(Deserialize)]
-struct FetchedFrom {
-    url: String,
 }
 
 /// What is known of stacks of layers: what it is, and when it was used.
@@ -201,8 +189,9 @@ impl Space {
             }
         }
         for entry in self.index.entries(Table::Downloads) {
-            if let Ok(file) = serde_json::from_slice::<Fetched>(&entry.value) {
-                about.insert(file.digest, (Kind::Download, file.record.url));
+            let answers = serde_json::from_slice::<Vec<StoredAnswer>>(&entry.value);
+            for answer in answers.unwrap_or_default() {
+                about.entry(answer.digest).or_insert((Kind::Download, answer.url));
             }
         }
         let blob = |file: StoredFile| {

@@ -1,14 +1,14 @@
 //! Plain HTTP through the policy and into the record.
 
 use std::{
-    io::{self, Read, Write},
-    sync::{Arc, Mutex},
+    io::{Read, Write},
+    sync::Arc,
 };
 
-use crate::{oci::digest::Digest, policy::Policy};
+use crate::{downloads::Terms, oci::digest::Digest, policy::Policy};
 
 use super::{
-    super::{Download, DownloadSink, Egress, RefusalKind, RequestRecord},
+    super::{Egress, RefusalKind, RequestRecord},
     client::{connect, converse, exchange, get, in_step, lookup},
     inside, open, origin,
     origin::{file, start},
@@ -20,9 +20,9 @@ async fn a_file_comes_through_the_mirror_and_is_recorded() {
     if !inside(module_path!(), "a_file_comes_through_the_mirror_and_is_recorded") {
         return;
     }
-    let (port, store) = (start(), Arc::new(Kept::default()));
+    let port = start();
     let policy = Policy::parse("touchmark.toml", &to_loopback(port)).unwrap();
-    let egress = Egress::new(Arc::new(policy.network), Some(store.clone()));
+    let egress = Egress::new(Arc::new(policy.network), None, Terms::default());
     let step = egress.open_step(origin()).await.unwrap();
     in_step(&step, || {
         let reply = get("packages.example", "/pool/hello_2.10-3_amd64.deb?x=1");
@@ -51,40 +51,9 @@ async fn a_file_comes_through_the_mirror_and_is_recorded() {
     assert!(deb.is_dependency() && deb.line.line == 7 && deb.rule == "policy: packages.example");
     assert!(echo.complete);
     assert_eq!(traffic.refusals, []);
-    let kept = store.0.lock().unwrap();
-    assert_eq!(kept[0], (deb.url.clone(), deb.sha256.unwrap(), 1_000_000));
     assert_eq!(egress.finish(), traffic.requests);
     let text = serde_json::to_string(deb).unwrap();
     assert_eq!(&serde_json::from_str::<RequestRecord>(&text).unwrap(), deb);
-}
-
-/// A store that only remembers what it was given.
-#[derive(Default)]
-struct Kept(Arc<Mutex<Vec<(String, Digest, u64)>>>);
-
-impl DownloadSink for Kept {
-    fn begin(&self, url: &str) -> io::Result<Box<dyn Download>> {
-        Ok(Box::new(Keeping { all: self.0.clone(), url: url.into(), bytes: Vec::new() }))
-    }
-}
-
-struct Keeping {
-    all: Arc<Mutex<Vec<(String, Digest, u64)>>>,
-    url: String,
-    bytes: Vec<u8>,
-}
-
-impl Download for Keeping {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn commit(self: Box<Self>, digest: Digest, size: u64) -> io::Result<()> {
-        assert_eq!(Digest::of(&self.bytes), digest);
-        self.all.lock().unwrap().push((self.url, digest, size));
-        Ok(())
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod escape;
 mod http;
 mod origin;
 mod ssh;
+mod store;
 mod tls;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::policy::Policy;
+use crate::{downloads::Terms, policy::Policy};
 
 use super::{Egress, StepNetwork, StepOrigin};
 
@@ -58,7 +59,7 @@ fn inside(module: &str, test: &str) -> bool {
 
 fn egress(policy: &str) -> Egress {
     let policy = Policy::parse("touchmark.toml", policy).unwrap();
-    Egress::new(Arc::new(policy.network), None)
+    Egress::new(Arc::new(policy.network), None, Terms::default())
 }
 
 /// A policy that sends `packages.example` to a server of this test.

@@ -13,6 +13,7 @@ use touchmark_builder::{
         records::Records,
         store::ContentStore,
     },
+    downloads::{DownloadStore, Terms},
     egress::Egress,
     emulation::Emulation,
     executor::Executor,
@@ -59,6 +60,7 @@ pub(super) async fn open(
     let registry = Arc::new(registries::client(&plan.policy.registries, config)?);
     let scratch = data.join("scratch");
     make(&scratch)?;
+    let downloads = DownloadStore::new(content.clone(), index.clone());
     let chains = Chains::new(
         index,
         &scratch,
@@ -83,7 +85,11 @@ pub(super) async fn open(
         content,
         hold,
         executor: Arc::new(executor),
-        egress: Arc::new(Egress::new(Arc::new(plan.policy.network.clone()), None)),
+        egress: Arc::new(Egress::new(
+            Arc::new(plan.policy.network.clone()),
+            Some(downloads),
+            Terms::default(),
+        )),
         stat_cache: stat_cache(&data.join("stat-cache"), plan.context.dir())?,
         cache_mounts: data.join("cache-mounts"),
         jobs: jobs.unwrap_or(cores),
