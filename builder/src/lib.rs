@@ -31,6 +31,7 @@
 //! - [`export`]: to a registry or an OCI layout
 //! - [`provenance`]: the record of a build as SLSA provenance
 //! - [`attestations`]: what is said about an image: signing it, finding it again
+//! - [`materials`]: what went into an image, and its bytes beside it
 //! - [`base_trust`]: base images that the policy wants to be signed
 //! - [`shared_cache`]: a build cache that machines share, signed
 //! - [`build`]: the whole story
@@ -52,6 +53,7 @@ pub mod harden;
 pub mod image;
 pub mod layer;
 pub mod lint;
+pub mod materials;
 pub mod oci;
 pub mod policy;
 pub mod provenance;

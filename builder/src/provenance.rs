@@ -32,6 +32,10 @@ pub const BUILDER_ID_OFFLINE: &str = "https://touchmark.dev/builder/rootless-off
 /// Some step had a right beyond those of every step: the host's network, or every capability.
 pub const BUILDER_ID_ENTITLED: &str = "https://touchmark.dev/builder/rootless-entitled/v1";
 
+/// The annotation of a fetched file that was asked for otherwise than by GET: the method, `CONNECT` for what
+/// passed through unseen.
+pub const METHOD: &str = "method";
+
 /// What was asked for; becomes `externalParameters`, complete.
 #[derive(Debug, Clone, Default)]
 pub struct Parameters {
@@ -340,6 +344,9 @@ fn fetched_file(
     // A page that says "not found" is what the step got, but not the file that its name promises.
     if let Some(status) = request.status.filter(|status| *status != 200) {
         annotations.insert("status".into(), status.into());
+    }
+    if request.method != "GET" {
+        annotations.insert(METHOD.into(), request.method.clone().into());
     }
     if let Some(purl) = &request.purl {
         annotations.insert("purl".into(), purl.clone().into());

@@ -11,6 +11,8 @@ use crate::{
         completion::{self, CompletionArgs},
         key::{self, KeyArgs},
         lint::{self, LintArgs},
+        materials::{self, MaterialsArgs},
+        policy::{self, PolicyArgs},
         provenance::{self, ProvenanceArgs},
         sbom::{self, SbomArgs},
         verify::{self, VerifyArgs},
@@ -43,6 +45,10 @@ pub(crate) enum Command {
     Sbom(SbomArgs),
     /// Print an image's provenance, and say whether it was verified
     Provenance(ProvenanceArgs),
+    /// Keep what a build fetched beside its image, and bring it back
+    Materials(MaterialsArgs),
+    /// Propose a policy from a build, or check one
+    Policy(PolicyArgs),
     /// Make signing keys
     Key(KeyArgs),
     /// Show, export and import what outlives a build
@@ -62,6 +68,8 @@ impl Command {
             Self::Verify(args) => verify::run(args, printer),
             Self::Sbom(args) => sbom::run(args, printer),
             Self::Provenance(args) => provenance::run(args, printer),
+            Self::Materials(args) => materials::run(args, printer),
+            Self::Policy(args) => policy::run(args, printer),
             Self::Key(args) => key::run(args, printer),
             Self::Cache(args) => cache::run(args, printer),
             Self::Worker(args) => worker::run(args, printer),

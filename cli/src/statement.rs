@@ -1,6 +1,9 @@
 //! One kind of statement about an image, printed as its JSON predicate.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use touchmark_attest::{
@@ -12,7 +15,7 @@ use touchmark_attest::{
     verify::{self, Role},
 };
 use touchmark_builder::{
-    attestations::find::Found,
+    attestations::find::{Found, Place},
     oci::{descriptor::Descriptor, manifest::Index, media_type, platform::Platform},
     registry::platform_choice::select_platform,
 };
@@ -46,21 +49,59 @@ pub(crate) fn print(
     role: Role,
     printer: &Printer,
 ) -> Result<ExitCode, CliError> {
+    printer.data(read(args, role, printer)?.statement.predicate_json())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A statement, and what it was found with.
+pub(crate) struct Read {
+    /// What it says.
+    pub(crate) statement: Statement,
+    /// What it is about: the image, or of an index the image of one platform.
+    pub(crate) subject: Found,
+    /// Where both are.
+    pub(crate) place: Place,
+}
+
+impl StatementArgs {
+    /// The public keys that were given.
+    pub(crate) fn keys(&self) -> &[PathBuf] {
+        &self.key
+    }
+
+    /// The same, asked for by another command.
+    pub(crate) fn new(
+        image: &str,
+        key: &[PathBuf],
+        policy: Option<&Path>,
+        platform: Option<&str>,
+    ) -> Self {
+        Self {
+            image: image.to_owned(),
+            key: key.to_vec(),
+            policy: policy.map(Path::to_owned),
+            platform: platform.map(str::to_owned),
+        }
+    }
+}
+
+/// The newest statement of this role that counts; says whether it was verified.
+pub(crate) fn read(args: &StatementArgs, role: Role, printer: &Printer) -> Result<Read, CliError> {
     let config = Config::from_environment()?;
     let policy = policy_file::read(args.policy.as_deref())?;
     let place = image::place(&args.image, &policy.policy.registries, &config)?;
     let keys = args.key.iter().map(|path| signing_key::load_public(path));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let trust = (!keys.is_empty()).then(|| Trust::in_keys(keys));
-    let found = runtime::block_on(place.find())?.map_err(|error| image::not_found(&error))?;
+    let mut found = runtime::block_on(place.find())?.map_err(|error| image::not_found(&error))?;
     let mut statement = match args.platform {
         Some(_) => None,
         None => statement(&found, role, trust.as_ref())?,
     };
     if statement.is_none() && media_type::is_index(&found.image.media_type) {
         let (platform, entry) = entry(args, &found)?;
-        let found = runtime::block_on(place.find_manifest(&entry))?;
-        let found = found.map_err(|error| image::not_found(&error))?;
+        let of_platform = runtime::block_on(place.find_manifest(&entry))?;
+        found = of_platform.map_err(|error| image::not_found(&error))?;
         statement = self::statement(&found, role, trust.as_ref())?;
         if statement.is_some() && args.platform.is_none() {
             let role = role.name();
@@ -76,8 +117,7 @@ pub(crate) fn print(
         true => printer.warning("nobody checked the signature of what follows; give --key"),
         false => printer.talk("verified: signed by the key and about this image"),
     }
-    printer.data(statement.predicate_json())?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Read { statement, subject: found, place })
 }
 
 /// The platform that was asked for, else this machine's, and its entry in the index.

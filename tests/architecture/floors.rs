@@ -22,7 +22,7 @@ pub(crate) const BUILDER: &[Floor] = &[
     Floor { name: "product", rooms: &["harden", "sbom", "image", "export"] },
     Floor {
         name: "roof",
-        rooms: &["provenance", "attestations", "base_trust", "shared_cache", "build"],
+        rooms: &["provenance", "attestations", "materials", "base_trust", "shared_cache", "build"],
     },
 ];
 

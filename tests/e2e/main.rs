@@ -33,6 +33,7 @@ mod mounts;
 mod network;
 mod outputs;
 mod platforms;
+mod policy;
 mod progress;
 mod provenance;
 mod remote_add;

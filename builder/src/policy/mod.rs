@@ -1,6 +1,6 @@
 //! The policy file (`touchmark.toml`), pure: text in, rules out.
 //! `fault`, `section` (reading with faults that show the line) ← `glob` ← `registries`, `mirror` ←
-//! `preset` ← `network`; `harden`, `sign`, `verify`, `cache`.
+//! `preset` ← `network`; `harden`, `sign`, `verify`, `cache`; `proposal` writes such a file.
 //!
 //! Absent: reading files, the network, the clock. The caller reads the file and says what cannot be
 //! read.
@@ -12,6 +12,7 @@ pub mod harden;
 pub mod mirror;
 pub mod network;
 pub mod preset;
+pub mod proposal;
 pub mod registries;
 mod section;
 pub mod sign;

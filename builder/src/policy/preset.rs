@@ -59,6 +59,31 @@ impl Preset {
         self.read().1
     }
 
+    /// The preset that has a rule for `host`.
+    #[must_use]
+    pub fn of_host(host: &str) -> Option<&'static Self> {
+        let has = |mirror: &Mirror| mirror.host().matches(host);
+        PRESETS.iter().find(|preset| preset.mirrors().iter().any(has))
+    }
+
+    /// The type that the ecosystem's packages have in package URLs, as in `deb`; none where any files are.
+    #[must_use]
+    pub fn ecosystem(&self) -> Option<String> {
+        let (document, _) = DeTable::parse_recoverable(self.data);
+        let section = Section::new("the policy", &document);
+        section.text("ecosystem", &mut Faults::new(self.data)).map(|text| text.value.to_owned())
+    }
+
+    /// How the ecosystem's servers lay out their files: patterns, the first that fits a path tells which part
+    /// of the server it belongs to. `*` and a leading `**` stand for what a policy has to spell out.
+    #[must_use]
+    pub fn areas(&self) -> Vec<String> {
+        let (document, _) = DeTable::parse_recoverable(self.data);
+        let section = Section::new("the policy", &document);
+        let areas = section.texts("areas", &mut Faults::new(self.data)).unwrap_or_default();
+        areas.into_iter().map(|text| text.value.to_owned()).collect()
+    }
+
     /// The files are compiled in, and a test proves each free of faults.
     fn read(&self) -> (String, Vec<Mirror>) {
         let (document, _) = DeTable::parse_recoverable(self.data);
@@ -78,6 +103,7 @@ impl Preset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::glob::Glob;
 
     #[test]
     fn each_preset_is_free_of_faults_and_names_hosts() {
@@ -86,7 +112,9 @@ mod tests {
             assert!(errors.is_empty(), "{}: {errors:?}", preset.name);
             let section = Section::new("the policy", &document);
             let mut faults = Faults::new(preset.data);
-            section.only(&["about", "mirror"], &mut faults);
+            section.only(&["about", "ecosystem", "areas", "mirror"], &mut faults);
+            assert!(preset.areas().iter().all(|area| Glob::new(area).is_ok()), "{}", preset.name);
+            assert_eq!(preset.ecosystem().is_some(), !preset.areas().is_empty());
             for table in section.sections("mirror", &mut faults) {
                 assert!(Mirror::read(&table, "x", &mut faults).is_some(), "{}", preset.name);
             }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::oci::reference::Reference;
 
-use super::{fault::Faults, section::Section};
+use super::{fault::Faults, proposal::quoted, section::Section};
 
 /// The registries of the built-in list, used when the policy has no `[registries]`.
 pub const BUILT_IN: [&str; 7] = [
@@ -122,6 +122,27 @@ impl RegistriesPolicy {
         let idle = entry.idle.or_else(|| own?.idle);
         let require_signature = entry.require_signature;
         Ok(Route { reference: target, plain_http, require_signature, idle })
+    }
+
+    /// What the policy file says about `registry`, as a table of TOML; none where it says nothing.
+    #[must_use]
+    pub fn written_entry(&self, registry: &str) -> Option<String> {
+        let entry = self.entries.get(registry).filter(|_| self.written)?;
+        let mut parts = Vec::new();
+        parts.extend(entry.mirror.iter().map(|mirror| format!("mirror = {}", quoted(mirror))));
+        parts.extend(entry.plain_http.iter().map(|plain| format!("plain-http = {plain}")));
+        let key = entry.require_signature.iter();
+        parts.extend(key.map(|key| format!("require-signature = {{ key = {} }}", quoted(key))));
+        let idle = entry.idle.iter();
+        parts.extend(idle.map(|idle| format!("idle-seconds = {}", idle.as_secs())));
+        Some(if parts.is_empty() { "{}".into() } else { format!("{{ {} }}", parts.join(", ")) })
+    }
+
+    /// The registry of the mirror that stands for `registry`.
+    #[must_use]
+    pub fn mirror_registry(&self, registry: &str) -> Option<String> {
+        let mirror = self.entries.get(registry)?.mirror.as_ref()?;
+        registry_of(&format!("{mirror}/image"))
     }
 
     /// The public key files that entries ask for, each once.

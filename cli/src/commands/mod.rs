@@ -5,6 +5,8 @@ pub(crate) mod cache;
 pub(crate) mod completion;
 pub(crate) mod key;
 pub(crate) mod lint;
+pub(crate) mod materials;
+pub(crate) mod policy;
 pub(crate) mod provenance;
 pub(crate) mod sbom;
 pub(crate) mod verify;
