@@ -6,11 +6,15 @@ mod attempt;
 mod doubts;
 mod files;
 pub mod layouts;
+mod pinned;
 mod plan;
 mod platform;
 mod statements;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio_util::sync::CancellationToken;
 use touchmark_attest::sign::Signer;
@@ -24,6 +28,7 @@ use crate::{
     attestations::AttestError,
     base_trust::{BaseTrust, BaseTrustError},
     dockerfile::{Diagnostic, Dockerfile},
+    downloads::{Breaches, Lock},
     export::{self, ExportError, outputs::Outputs, product::Product},
     graph::{self, BuildGraph, BuildOptions, ConfigLines},
     harden::{HardenError, HardenOptions},
@@ -104,6 +109,10 @@ pub struct Build {
     /// The image, or the images of all platforms, with what stands beside them: once in every form that
     /// an output wants, and not at all where only files are wanted.
     pub products: Vec<Product>,
+    /// What it took from elsewhere, as a lock file has it.
+    pub lock: Lock,
+    /// What cannot be pinned: addresses with the reason.
+    pub unpinned: BTreeSet<String>,
 }
 
 /// Why there is no image. The roof's one error: each room keeps its own below.
@@ -114,6 +123,8 @@ pub enum BuildError {
     Dockerfile(Vec<Diagnostic>),
     #[error("there is no platform to build for")]
     NoPlatform,
+    #[error(transparent)]
+    Terms(#[from] Breaches),
     #[error(transparent)]
     Check(#[from] CheckError),
     #[error(transparent)]
@@ -193,7 +204,8 @@ pub async fn build(
     let done = attempt.done().await?;
     export::export(&done.results, &request.outputs, host, tell, &done.uploads).await?;
     attempt.share(&done).await?;
-    Ok(Build { products: done.results.products })
+    let (lock, unpinned) = pinned::pinned(request, images, done.whole());
+    Ok(Build { products: done.results.products, lock, unpinned })
 }
 
 /// What other machines made, where the build may use results at all.

@@ -133,7 +133,7 @@ impl Stage {
         }
         let order = match row.start {
             Start::Cold => return Ok(()),
-            Start::Warm | Start::Changed(_) => order,
+            Start::Warm | Start::Changed(_) | Start::Downloaded => order,
             Start::SharedCache => Order { cache: Some(Cache::To(self.cache(at))), ..order },
         };
         self.builders[at].1.refresh().map_err(Outcome::Failed)?;
@@ -160,6 +160,10 @@ impl Stage {
         match row.start {
             Start::Warm => {}
             Start::Changed(change) => change(context, round * builders + at),
+            Start::Downloaded => {
+                builder.forget_but_downloads()?;
+                drop_page_cache();
+            }
             Start::Cold | Start::SharedCache => {
                 builder.refresh()?;
                 drop_page_cache();
@@ -176,7 +180,9 @@ impl Stage {
         // Where everything is new, so is the repository: nothing in it spares an upload.
         let repository = match row.start {
             Start::Warm | Start::Changed(_) => format!("bench/{name}-{}", row.key),
-            Start::Cold | Start::SharedCache => format!("bench/{name}-{}-{round}", row.key),
+            Start::Cold | Start::Downloaded | Start::SharedCache => {
+                format!("bench/{name}-{}-{round}", row.key)
+            }
         };
         let image = format!("{}/{repository}:1", self.host());
         let text = fs::read_to_string(context.join("Dockerfile")).expect("a Dockerfile");

@@ -47,6 +47,11 @@ pub(crate) trait Subject {
     /// Makes it as on a new machine: its daemon runs, its caches are empty.
     fn refresh(&mut self) -> Result<(), String>;
 
+    /// The same, but what steps downloaded is kept, where it is kept at all.
+    fn forget_but_downloads(&mut self) -> Result<(), String> {
+        self.refresh()
+    }
+
     /// One command that does what `order` says.
     fn command(&self, order: &Order) -> Command;
 

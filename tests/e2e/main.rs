@@ -37,6 +37,7 @@ mod policy;
 mod progress;
 mod provenance;
 mod remote_add;
+mod replay;
 mod reproducible;
 mod scene;
 mod shared_cache;

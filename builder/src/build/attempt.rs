@@ -20,7 +20,7 @@ use crate::{
         export::{Facts, export},
     },
     solver::{
-        Solution, Solver,
+        Solution, Solved, Solver,
         event::{Event, Observer},
         host::Host,
         shared::SharedSteps,
@@ -52,6 +52,13 @@ pub(super) struct Done {
     solution: Solution,
     passed: Passed,
     finished: OffsetDateTime,
+}
+
+impl Done {
+    /// What all steps did, of all platforms.
+    pub(super) fn whole(&self) -> &Solved {
+        &self.solution.whole
+    }
 }
 
 impl Attempt<'_> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BuildError, BuildRequest, layouts};
+use super::{BuildError, BuildRequest, layouts, pinned};
 use crate::{
     dockerfile::Dockerfile,
     graph::{self, BaseImage, BuildGraph, BuildOptions},
@@ -78,7 +78,9 @@ async fn base_images(
         }
         images.extend(layouts::resolve(&missing, &request.layouts, host).await?);
         missing.retain(|image| images.get(&image.reference, &image.platform).is_none());
+        pinned::present(&missing, &host.registry, request)?;
         images.extend(resolve_images(&missing, &images, &host.registry, &host.content).await?);
+        pinned::held(&missing, &images, &request.solve.terms)?;
         request.base_trust.check(&missing, &images, &host.registry).await?;
     }
 }

@@ -32,7 +32,7 @@ pub enum Table {
     Results = 1,
     /// Which blob holds a layer.
     Layers = 2,
-    /// Files that ADD fetched, by address.
+    /// What was fetched, by address.
     Downloads = 3,
     /// Images that were hardened.
     Hardened = 4,
@@ -46,10 +46,12 @@ pub enum Table {
     Stacks = 8,
     /// What went into the steps of each stage, to tell why one runs.
     Ingredients = 9,
+    /// What names of images led to.
+    Images = 10,
 }
 
 /// All tables.
-pub const TABLES: [Table; 9] = [
+pub const TABLES: [Table; 10] = [
     Table::Results,
     Table::Layers,
     Table::Downloads,
@@ -59,6 +61,7 @@ pub const TABLES: [Table; 9] = [
     Table::Sizes,
     Table::Stacks,
     Table::Ingredients,
+    Table::Images,
 ];
 
 /// Where a document stands.

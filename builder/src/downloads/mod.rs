@@ -5,11 +5,13 @@
 //! Absent: HTTP itself (that is `egress` and `fetch`), and the room that it takes (that is `space`).
 
 pub mod answer;
+pub mod image_documents;
 pub mod lock;
 pub mod store;
 pub mod terms;
 
 pub use answer::StoredAnswer;
+pub use image_documents::ImageDocuments;
 pub use lock::Lock;
 pub use store::DownloadStore;
 pub use terms::{Breach, Breaches, Terms};

@@ -27,6 +27,8 @@ use super::{
 
 /// Bytes that are read from a file at a time.
 const PIECE: usize = 128 << 10;
+/// A body of at most so many bytes is there before a client notices that it waits.
+const SMALL: u64 = 256 << 10;
 /// Under a lock, a body of at most so many bytes is seen by the step only after all of it was found to be right; a client
 /// would not wait for the beginning of a larger one, which lacks its end until then.
 const SPOOLED: u64 = 32 << 20;
@@ -65,7 +67,11 @@ pub(super) async fn pass_on(
         (None, None) => return Err(End::Broken("it was broken off".into())),
     };
     exchange.answered(head.status.as_u16());
-    let spooled = asks_less || (locked && head.announced.is_none_or(|size| size <= SPOOLED));
+    // A client that wants no page of an error, or no more of a small file, breaks off without being asked; it got an
+    // answer all the same.
+    let small = head.announced.is_some_and(|size| size <= SMALL) || head.status != StatusCode::OK;
+    let bounded = head.announced.is_none_or(|size| size <= SPOOLED);
+    let spooled = asks_less || small || (locked && bounded);
     let end = if spooled { flight.until(|_| false).await.end } else { flight.end() };
     match end {
         Some(End::Whole(digest, size)) => {

@@ -8,7 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{downloads::Breach, oci::digest::Digest};
+use crate::{
+    downloads::{Breach, Terms},
+    oci::digest::Digest,
+};
 
 /// The instruction that a request belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +65,26 @@ impl RequestRecord {
     #[must_use]
     pub fn is_dependency(&self) -> bool {
         self.complete && self.method == "GET" && self.status == Some(200) && self.sha256.is_some()
+    }
+}
+
+impl RequestRecord {
+    /// Is it as the terms of the build want it?
+    ///
+    /// # Errors
+    /// [`Breach`].
+    pub fn held_to(&self, terms: &Terms) -> Result<(), Breach> {
+        if !self.complete {
+            let reason = self.incomplete_reason.as_deref().unwrap_or("it is not complete");
+            return terms.check_incomplete(&self.url, reason);
+        }
+        match (&self.commit, self.status, self.sha256) {
+            (Some(commit), ..) => terms.check_commit(&self.url, commit),
+            (None, Some(status), Some(digest)) if self.method == "GET" => {
+                terms.check_file(&self.url, status, digest)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -17,6 +17,14 @@ pub enum FetchError {
         /// The lines of the policy that would allow it, or what else to do.
         remedy: String,
     },
+    /// The store does not have it, and nobody is to be asked.
+    #[error(
+        "{url} is not in the store\nhelp: build once without --offline, which brings what is missing"
+    )]
+    Offline {
+        /// What was asked for.
+        url: String,
+    },
     /// The server answered with something else than the file.
     #[error("{url}: the server answered {status}{}", hint_of(*status))]
     Status {

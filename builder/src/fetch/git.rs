@@ -87,9 +87,13 @@ impl Fetcher {
     /// # Errors
     /// [`FetchError`], also when the address promises another commit.
     pub async fn resolve_git(&self, ask: &GitAsk<'_>) -> Result<Resolved, FetchError> {
-        let (program, session, permit) = self.session(ask).await?;
         let address = ask.address;
         let url = address.url();
+        // Which commit a name leads to is known to the repository alone.
+        if self.terms.offline && !address.reference.as_deref().is_some_and(GitAddress::is_commit) {
+            return Err(FetchError::Offline { url: format!("git+{url}") });
+        }
+        let (program, session, permit) = self.session(ask).await?;
         let resolved = |commit: &str, reference: Option<&str>| Resolved {
             commit: commit.to_owned(),
             reference: reference.map(str::to_owned),
@@ -166,8 +170,11 @@ impl Fetcher {
         into: &Path,
         depth: usize,
     ) -> Result<i64, FetchError> {
-        let (program, session, _) = self.session(ask).await?;
         let url = ask.address.url();
+        if self.terms.offline {
+            return Err(FetchError::Offline { url: format!("git+{url}") });
+        }
+        let (program, session, _) = self.session(ask).await?;
         let fault = |reason| FetchError::Git { url: url.clone(), action: "fetched", reason };
         let run =
             async |arguments: &[&str]| program.run(&session, into, arguments).await.map_err(fault);

@@ -7,15 +7,17 @@ use std::{
 
 use reqwest::{
     Response, StatusCode,
-    header::{AUTHORIZATION, ETAG, HeaderMap, HeaderValue, LAST_MODIFIED, LOCATION},
-    header::{IF_MODIFIED_SINCE, IF_NONE_MATCH},
+    header::{
+        AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+        IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, VARY,
+    },
 };
-use serde::{Deserialize, Serialize};
 use time::{OffsetDateTime, PrimitiveDateTime, format_description::BorrowedFormatItem};
 use url::Url;
 
 use super::{FetchError, Fetcher, Gate, credentials::Credentials, gate::Permit};
 use crate::{
+    downloads::StoredAnswer,
     egress::{RequestRecord, StepOrigin, causes, is_private_refusal},
     oci::digest::Digest,
     policy::network::remedy,
@@ -41,8 +43,8 @@ pub struct HttpAsk<'a> {
     pub origin: StepOrigin,
 }
 
-/// A file that was fetched; its bytes are in the content store. Kept, so that it need not be fetched again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A file that was fetched; its bytes are in the content store.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpFile {
     /// Its digest.
     pub digest: Digest,
@@ -50,47 +52,40 @@ pub struct HttpFile {
     pub size: u64,
     /// Last-Modified in seconds since 1970, where the server told.
     pub modified: Option<i64>,
-    /// The answer's validators (RFC 9110, section 8.8), as they came.
-    pub etag: Option<String>,
-    /// As it came.
-    pub last_modified: Option<String>,
     /// The request, for provenance.
     pub record: RequestRecord,
 }
 
+/// When a request began.
+type Began = (Instant, SystemTime);
+
 impl Fetcher {
-    /// Fetches a file, or finds out that `known` still is what the address leads to.
+    /// Fetches a file, or finds out that what is kept still is what the address leads to. Without a network, what is
+    /// kept has to do.
     ///
     /// # Errors
     /// [`FetchError`].
-    pub async fn http(
-        &self,
-        ask: &HttpAsk<'_>,
-        known: Option<HttpFile>,
-    ) -> Result<HttpFile, FetchError> {
-        let mut known = known.filter(|file| self.content.has(&file.digest));
-        if let Some(known) = &mut known {
-            known.record.line = ask.origin.clone();
-        }
-        // A promised file that is here needs no request, but the permission.
-        ask.gate.permit(ask.url)?;
-        if let (Some(known), Some(checksum)) = (&known, ask.checksum)
-            && known.digest == checksum
-        {
-            return Ok(known.clone());
-        }
+    pub async fn http(&self, ask: &HttpAsk<'_>) -> Result<HttpFile, FetchError> {
         let began = (Instant::now(), SystemTime::now());
         let mut url = ask.url.clone();
         for _ in 0..=REDIRECTS {
             let permit = ask.gate.permit(&url)?;
-            let response = self.send(ask, &url, &permit, known.as_ref()).await?;
-            match (response.status(), &known) {
-                (StatusCode::NOT_MODIFIED, Some(known)) => return Ok(known.clone()),
-                (StatusCode::OK, _) => return self.body(ask, &permit, response, began).await,
-                (status, _) if status.is_redirection() => {
-                    url = redirected(ask.url, &url, response.headers())?;
+            let known = self.known(&url, &permit);
+            // A promised file that is here needs no request, but the permission.
+            let promised = known.as_ref().filter(|known| Some(known.digest) == ask.checksum);
+            if let Some(known) = promised.filter(|known| known.status == 200) {
+                return self.file(ask, known, &permit, began);
+            }
+            let answer = match (self.terms.offline, known) {
+                (true, known) => known.ok_or_else(|| FetchError::Offline { url: shown(&url) })?,
+                (false, known) => self.ask(ask, &url, &permit, known).await?,
+            };
+            match StatusCode::from_u16(answer.status).unwrap_or_default() {
+                StatusCode::OK => return self.file(ask, &answer, &permit, began),
+                status if status.is_redirection() => {
+                    url = redirected(ask.url, &url, &answer.header_map())?;
                 }
-                (status, _) => {
+                status => {
                     return Err(FetchError::Status { url: shown(&url), status: status.as_u16() });
                 }
             }
@@ -98,22 +93,61 @@ impl Fetcher {
         Err(FetchError::Redirect { url: shown(ask.url), reason: "there are too many".into() })
     }
 
+    /// What is kept of this address: from where it would be fetched now or, under a lock, as it is pinned.
+    fn known(&self, url: &Url, permit: &Permit) -> Option<StoredAnswer> {
+        let name = shown(url);
+        let fetched = permit.target.url(url.query());
+        let mut all = self.downloads.as_ref()?.answers("GET", &name);
+        all.retain(|answer| answer.suits(&HeaderMap::new()));
+        let pinned = |answer: &StoredAnswer| {
+            let terms = &self.terms;
+            terms.lock.is_some() && terms.check_file(&name, answer.status, answer.digest).is_ok()
+        };
+        all.retain(|answer| {
+            answer.fetched_url == fetched || (self.terms.offline && pinned(answer))
+        });
+        all.sort_by_key(|answer| !pinned(answer));
+        all.into_iter().next()
+    }
+
+    /// Asks the server.
+    async fn ask(
+        &self,
+        ask: &HttpAsk<'_>,
+        url: &Url,
+        permit: &Permit,
+        known: Option<StoredAnswer>,
+    ) -> Result<StoredAnswer, FetchError> {
+        let known = known.filter(|known| known.status == 200);
+        let response = self.send(ask, url, permit, known.as_ref()).await?;
+        match (response.status(), known) {
+            (StatusCode::NOT_MODIFIED, Some(known)) => Ok(known),
+            (StatusCode::OK, _) => self.body(url, permit, response).await,
+            (status, _) if status.is_redirection() => {
+                let digest = self.content.put(b"")?;
+                Ok(self.kept(answer(url, permit, &response, digest, 0)))
+            }
+            (status, _) => Err(FetchError::Status { url: shown(url), status: status.as_u16() }),
+        }
+    }
+
     async fn send(
         &self,
         ask: &HttpAsk<'_>,
         url: &Url,
         permit: &Permit,
-        known: Option<&HttpFile>,
+        known: Option<&StoredAnswer>,
     ) -> Result<Response, FetchError> {
         let fetched = permit.target.url(url.query());
         let mut headers = HeaderMap::new();
-        let mut put = |name, value: Option<&String>| {
+        let mut put = |name, validator| {
+            let value = known.and_then(|known| known.header(&validator));
             if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
                 headers.insert(name, value);
             }
         };
-        put(IF_NONE_MATCH, known.and_then(|known| known.etag.as_ref()));
-        put(IF_MODIFIED_SINCE, known.and_then(|known| known.last_modified.as_ref()));
+        put(IF_NONE_MATCH, ETAG);
+        put(IF_MODIFIED_SINCE, LAST_MODIFIED);
         let host = url.host_str().unwrap_or_default();
         // Another host never sees what is meant for the first one.
         if url.origin() == ask.url.origin()
@@ -139,22 +173,17 @@ impl Fetcher {
 
     async fn body(
         &self,
-        ask: &HttpAsk<'_>,
+        url: &Url,
         permit: &Permit,
         mut response: Response,
-        began: (Instant, SystemTime),
-    ) -> Result<HttpFile, FetchError> {
-        let url = shown(ask.url);
-        let header =
-            |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let etag = header(ETAG).map(str::to_owned);
-        let last_modified = header(LAST_MODIFIED).map(str::to_owned);
-        let too_large = || FetchError::TooLarge { url: url.clone(), limit: self.limit };
+    ) -> Result<StoredAnswer, FetchError> {
+        let name = shown(url);
+        let too_large = || FetchError::TooLarge { url: name.clone(), limit: self.limit };
         if response.content_length().is_some_and(|length| length > self.limit) {
             return Err(too_large());
         }
         let mut writer = self.content.writer()?;
-        let broken = |error| FetchError::Broken { url: url.clone(), reason: causes(&error) };
+        let broken = |error| FetchError::Broken { url: name.clone(), reason: causes(&error) };
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             if writer.count() + chunk.len() as u64 > self.limit {
                 return Err(too_large());
@@ -162,6 +191,26 @@ impl Fetcher {
             writer.write_all(&chunk).map_err(FetchError::io(self.scratch.clone()))?;
         }
         let (digest, size) = writer.commit(None)?;
+        Ok(self.kept(answer(url, permit, &response, digest, size)))
+    }
+
+    fn kept(&self, answer: StoredAnswer) -> StoredAnswer {
+        if let Some(downloads) = &self.downloads {
+            downloads.keep(answer.clone());
+        }
+        answer
+    }
+
+    /// What was asked for, once it is here.
+    fn file(
+        &self,
+        ask: &HttpAsk<'_>,
+        answer: &StoredAnswer,
+        permit: &Permit,
+        began: Began,
+    ) -> Result<HttpFile, FetchError> {
+        let url = shown(ask.url);
+        let (digest, size) = (answer.digest, answer.size);
         if let Some(expected) = ask.checksum.filter(|expected| *expected != digest) {
             return Err(FetchError::Checksum { url, expected, actual: digest });
         }
@@ -183,8 +232,33 @@ impl Fetcher {
             started,
             duration: u64::try_from(began.0.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        let modified = last_modified.as_deref().and_then(seconds);
-        Ok(HttpFile { digest, size, modified, etag, last_modified, record })
+        let modified = answer.header(&LAST_MODIFIED).and_then(seconds);
+        Ok(HttpFile { digest, size, modified, record })
+    }
+}
+
+/// An answer as it is kept.
+fn answer(
+    url: &Url,
+    permit: &Permit,
+    response: &Response,
+    digest: Digest,
+    size: u64,
+) -> StoredAnswer {
+    let kept: HeaderMap = [ETAG, LAST_MODIFIED, LOCATION, CONTENT_TYPE, CONTENT_ENCODING, VARY]
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), response.headers().get(name)?.clone())))
+        .collect();
+    StoredAnswer {
+        method: "GET".into(),
+        url: shown(url),
+        fetched_url: permit.target.url(url.query()),
+        variant: StoredAnswer::variant_of(&kept, &HeaderMap::new()),
+        status: response.status().as_u16(),
+        headers: StoredAnswer::kept_headers(&kept),
+        digest,
+        size,
+        checked: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs()),
     }
 }
 

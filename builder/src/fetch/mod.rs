@@ -23,7 +23,12 @@ pub use git_program::GitProgram;
 
 use tempfile::TempDir;
 
-use crate::{content::store::ContentStore, egress::Upstreams, policy::NetworkPolicy};
+use crate::{
+    content::store::ContentStore,
+    downloads::{DownloadStore, Terms},
+    egress::Upstreams,
+    policy::NetworkPolicy,
+};
 
 /// Fetches files and repositories. Cheap to clone; clones share connections.
 #[derive(Debug, Clone)]
@@ -34,6 +39,8 @@ pub struct Fetcher {
     content: Arc<ContentStore>,
     git: Option<Arc<GitProgram>>,
     scratch: PathBuf,
+    downloads: Option<DownloadStore>,
+    terms: Terms,
 }
 
 impl Fetcher {
@@ -47,7 +54,24 @@ impl Fetcher {
         scratch: PathBuf,
     ) -> Self {
         let upstreams = Upstreams::new(policy).map_err(|error| error.to_string());
-        Self { upstreams, limit: policy.limits().body, content, git: git.map(Arc::new), scratch }
+        Self {
+            upstreams,
+            limit: policy.limits().body,
+            content,
+            git: git.map(Arc::new),
+            scratch,
+            downloads: None,
+            terms: Terms::default(),
+        }
+    }
+
+    /// The same, which keeps in `downloads` what it fetches and finds there what it need not fetch.
+    #[must_use]
+    pub fn keeping(mut self, downloads: DownloadStore, terms: Terms) -> Self {
+        if terms.offline {
+            self.upstreams = self.upstreams.map(Upstreams::unplugged);
+        }
+        Self { downloads: Some(downloads), terms, ..self }
     }
 
     /// Where fetched files are kept.

@@ -15,8 +15,9 @@ use super::{
     route::{Access, Endpoint, Routes},
     transport::{Answer, Call, Transport, TransportOptions},
 };
-use crate::oci::{
-    digest::Digest, manifest::MAX_MANIFEST_BYTES, platform::Platform, reference::Reference,
+use crate::{
+    downloads::ImageDocuments,
+    oci::{digest::Digest, manifest::MAX_MANIFEST_BYTES, platform::Platform, reference::Reference},
 };
 
 /// Pulls from and pushes to registries. Cheap to clone; clones share connections and tokens. All
@@ -25,6 +26,7 @@ use crate::oci::{
 pub struct RegistryClient {
     pub(super) transport: Arc<Transport>,
     routes: Arc<dyn Routes>,
+    documents: Option<ImageDocuments>,
 }
 
 /// Every kind of manifest that can be read, the OCI ones first.
@@ -41,7 +43,28 @@ impl RegistryClient {
         credentials: Arc<Credentials>,
         options: TransportOptions,
     ) -> Self {
-        Self { transport: Arc::new(Transport::new(options, credentials)), routes }
+        let transport = Arc::new(Transport::new(options, credentials));
+        Self { transport, routes, documents: None }
+    }
+
+    /// The same, with `documents` for what it looks up: to keep it, or, without a network, to find it.
+    #[must_use]
+    pub fn keeping(self, documents: ImageDocuments) -> Self {
+        Self { documents: Some(documents), ..self }
+    }
+
+    /// Where it keeps what it looks up.
+    #[must_use]
+    pub fn documents(&self) -> Option<&ImageDocuments> {
+        self.documents.as_ref()
+    }
+
+    /// An error where no registry is to be asked for `what`.
+    pub(super) fn plugged(&self, what: impl std::fmt::Display) -> Result<(), RegistryError> {
+        match self.documents.as_ref().is_some_and(ImageDocuments::is_offline) {
+            true => Err(RegistryError::Offline { what: what.to_string() }),
+            false => Ok(()),
+        }
     }
 
     /// The manifest or index of a reference, of at most 4 MiB. Where the reference has a digest, the
@@ -51,8 +74,22 @@ impl RegistryClient {
     /// [`RegistryError`].
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolved, RegistryError> {
         let endpoint = self.endpoint(reference, Access::Pull)?;
+        let name = reference.to_string();
+        if let Some(documents) = self.documents.as_ref().filter(|known| known.is_offline()) {
+            let found = documents.find(&name, MAX_MANIFEST_BYTES);
+            let (kind, bytes) = found.ok_or(RegistryError::Offline { what: name })?;
+            let at = endpoint.place();
+            return Resolved::read(kind.as_deref(), bytes).map_err(|fault| {
+                RegistryError::NoImage { at, reason: fault.reason, help: fault.help }
+            });
+        }
         match self.manifest(&endpoint).await? {
-            Ok(resolved) => Ok(resolved),
+            Ok(resolved) => {
+                if let Some(documents) = &self.documents {
+                    documents.keep(&name, &resolved.descriptor.media_type, &resolved.bytes);
+                }
+                Ok(resolved)
+            }
             Err(Answer { status, said, .. }) => {
                 let at = endpoint.place();
                 Err(RegistryError::UnknownImage { at, status, said })

@@ -30,6 +30,11 @@ pub enum RegistryError {
     /// The credentials cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// It is not in the store, and nobody is to be asked for it.
+    #[error(
+        "{what} is not in the store\nhelp: build once without --offline, which brings what is missing"
+    )]
+    Offline { what: String },
     /// The host part of a reference is no host.
     #[error(
         "'{host}' is not the address of a registry: {reason}\nhelp: write it as host or host:port"

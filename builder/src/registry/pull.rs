@@ -64,6 +64,9 @@ impl RegistryClient {
         mut growing: Option<Growing>,
     ) -> Result<(), RegistryError> {
         let endpoint = self.endpoint(reference, Access::Pull)?;
+        if !store.has(&blob.digest) {
+            self.plugged(format_args!("{} of {reference}", blob.digest))?;
+        }
         progress.start(blob);
         let pull = Pull { client: self, endpoint: &endpoint, blob, progress };
         // What a killed process left may have been damaged on disk since: once more from the start.
@@ -112,6 +115,7 @@ impl RegistryClient {
         blob: &Descriptor,
         max: u64,
     ) -> Result<Vec<u8>, RegistryError> {
+        self.plugged(format_args!("{} of {reference}", blob.digest))?;
         let endpoint = self.endpoint(reference, Access::Pull)?;
         let at = endpoint.place();
         let (what, expected) = (What::Blob(blob.digest), blob.size);

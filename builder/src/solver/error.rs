@@ -10,6 +10,7 @@ use super::shared::SourceFault;
 use crate::{
     content::error::ContentError,
     dockerfile::Span,
+    downloads::Breaches,
     egress::{EgressError, Refusal},
     emulation::Unrunnable,
     executor::ExecError,
@@ -36,6 +37,9 @@ pub enum SolveError {
         /// Where the step's files lie, if the disk was full when it began or ended.
         full: Option<PathBuf>,
     },
+    /// What was taken from elsewhere is not as `--locked` or `--offline` wants it.
+    #[error(transparent)]
+    Terms(#[from] Breaches),
     /// A failure at an instruction of the Dockerfile.
     #[error("{cause}")]
     At {

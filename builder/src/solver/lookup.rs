@@ -63,6 +63,10 @@ impl Solver {
         if let Some(refused) = permit::refused(&result.requests, &self.options.network) {
             return Ok(Err(Miss::Refused(refused.url.clone())));
         }
+        let terms = &self.options.terms;
+        if let Some(other) = result.requests.iter().find(|one| one.held_to(terms).is_err()) {
+            return Ok(Err(Miss::Unlocked(other.url.clone())));
+        }
         let found = VertexResult::on(parent, result.clone(), true);
         let holds = self.host.chains.holds(&found.layers).await?;
         Ok(if holds { Ok(found) } else { Err(Miss::LayerGone) })

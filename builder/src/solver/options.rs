@@ -6,7 +6,7 @@ use super::{
     named::NamedFiles,
     settings::{Entitlements, FreshStages, StepSettings},
 };
-use crate::{policy::NetworkPolicy, secret::SecretBytes, ssh::SshAgent};
+use crate::{downloads::Terms, policy::NetworkPolicy, secret::SecretBytes, ssh::SshAgent};
 
 /// Settings of one build that the graph does not hold.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct SolveOptions {
     pub no_cache: bool,
     /// What cached requests are checked against.
     pub network: Arc<NetworkPolicy>,
+    /// What may be taken from elsewhere.
+    pub terms: Terms,
     /// What `RUN --mount=type=secret` can have, by id.
     pub secrets: Arc<BTreeMap<String, SecretBytes>>,
     /// What `RUN --mount=type=ssh` can have, by id.

@@ -19,6 +19,8 @@ pub enum Reason {
     LayerGone,
     /// The result is there, but the policy of today refuses this request of it.
     Refused(String),
+    /// The result is there, but the lock file has this request of it otherwise.
+    Unlocked(String),
     /// What went into it is another thing than in the earlier build.
     Changed(Change),
     /// As many changes more, which are not told.
@@ -90,6 +92,7 @@ impl Reason {
             Self::Forgotten => "result-gone",
             Self::LayerGone => "layer-gone",
             Self::Refused(_) => "refused",
+            Self::Unlocked(_) => "unlocked",
             Self::Changed(_) => "changed",
             Self::More(_) => "more",
         }
@@ -105,6 +108,7 @@ impl fmt::Display for Reason {
             Self::Forgotten => write!(f, "its result is not in the cache any more"),
             Self::LayerGone => write!(f, "its layer is gone"),
             Self::Refused(url) => write!(f, "the policy of today refuses {url}"),
+            Self::Unlocked(url) => write!(f, "it took {url}, which the lock file has otherwise"),
             Self::Changed(change) => change.fmt(f),
             Self::More(1) => write!(f, "1 change more"),
             Self::More(count) => write!(f, "{count} changes more"),

@@ -12,9 +12,9 @@ use std::{
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::{Solver, error::SolveError, key::key};
+use super::{Solver, error::SolveError};
 use crate::{
-    content::index::Table,
+    downloads::Breaches,
     egress::{RequestRecord, StepOrigin},
     fetch::{
         Gate,
@@ -90,6 +90,7 @@ impl Found {
                 let ask =
                     GitAsk { address: &address, gate: &wanted.gate, credentials: &credentials };
                 let resolved = cancellable(solver, fetcher.resolve_git(&ask)).await?;
+                held(solver, &resolved.record(&address, &origin))?;
                 let keep = wanted.keep_git_dir.or(address.keep_git_dir).unwrap_or(false);
                 Ok(Self::Git(address, resolved, keep))
             }
@@ -98,13 +99,10 @@ impl Found {
                 let checksum = checksum.transpose().map_err(|_| {
                     SolveError::Checksum(wanted.checksum.clone().unwrap_or_default())
                 })?;
-                let memo = key("http", &[], 0, &url.as_str())?;
-                let records = solver.host.cache.of(Table::Downloads);
-                let known = records.get::<HttpFile>(&memo);
                 let gate = &wanted.gate;
                 let ask = HttpAsk { url, checksum, gate, credentials: &credentials, origin };
-                let file = cancellable(solver, fetcher.http(&ask, known)).await?;
-                records.put(&memo, &file).map_err(SolveError::store(records.dir()))?;
+                let file = cancellable(solver, fetcher.http(&ask)).await?;
+                held(solver, &file.record)?;
                 Ok(Self::Http(file, file_name(url)))
             }
         }
@@ -168,6 +166,11 @@ impl Found {
             }
         }
     }
+}
+
+/// Is it as the build's terms want it?
+fn held(solver: &Solver, record: &RequestRecord) -> Result<(), SolveError> {
+    record.held_to(&solver.options.terms).map_err(|breach| Breaches(vec![breach]).into())
 }
 
 /// Writes a fetched file as BuildKit does: mode 0600, with the time of its last change or 1970.

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     content::room,
+    downloads::Breaches,
     egress::{StepOrigin, StepTraffic},
     executor::{ExecRequest, ExtraMount, MountSource, ResolvedUser, StepNetns},
     graph::{InlineFile, NetworkMode, Op, Origin, RunOp, Security, Vertex},
@@ -197,6 +198,18 @@ async fn execute(
     }
     for refusal in &traffic.refusals {
         solver.observer.event(Event::Refused(origin, refusal));
+    }
+    let mut breaches = traffic.breaches.clone();
+    let terms = &solver.options.terms;
+    let held = traffic.requests.iter().filter_map(|request| request.held_to(terms).err());
+    // What was refused was also recorded as broken off, which says less.
+    if breaches.is_empty() {
+        breaches.extend(held);
+    }
+    if !breaches.is_empty() && !solver.cancel.is_cancelled() {
+        breaches.sort();
+        breaches.dedup();
+        return Err(Breaches(breaches).into());
     }
     let code = ended?;
     if code.is_success() {

@@ -106,6 +106,8 @@ pub(super) enum Miss {
     LayerGone,
     /// Of the result that it has, the policy refuses this request.
     Refused(String),
+    /// Of the result that it has, the lock file has this request otherwise.
+    Unlocked(String),
 }
 
 impl Tale {
@@ -142,6 +144,7 @@ impl Tale {
                 Miss::NotRead => vec![Reason::NotRead],
                 Miss::LayerGone => vec![Reason::LayerGone],
                 Miss::Refused(url) => vec![Reason::Refused(url.clone())],
+                Miss::Unlocked(url) => vec![Reason::Unlocked(url.clone())],
                 Miss::Unknown => story.unknown(&self.stage, ingredients),
             };
         });

@@ -22,7 +22,7 @@ use crate::{
         index::{TABLES, Table},
         inventory::remove_unfinished,
     },
-    downloads::StoredAnswer,
+    downloads::{StoredAnswer, image_documents::NamedDocument},
     oci::{descriptor::Descriptor, digest::Digest},
     snapshot::chain_of,
     solver::{cache_store::CacheStore, stack::Stack, step_result::StepResult},
@@ -173,6 +173,12 @@ impl Space {
             let is_gone = |answer: &StoredAnswer| blobs.contains(&answer.digest);
             if answers.is_ok_and(|answers| answers.iter().all(is_gone)) {
                 rows.push((Table::Downloads, entry.key));
+            }
+        }
+        for entry in self.index.entries(Table::Images) {
+            let named = serde_json::from_slice::<NamedDocument>(&entry.value);
+            if named.is_ok_and(|named| blobs.contains(&named.digest)) {
+                rows.push((Table::Images, entry.key));
             }
         }
         layers.retain(|layer| !kept.contains(layer));

@@ -22,7 +22,7 @@ use crate::{
         inventory::StoredFile,
         records::Records,
     },
-    downloads::StoredAnswer,
+    downloads::{StoredAnswer, image_documents::NamedDocument},
     oci::{descriptor::Descriptor, digest::Digest},
     snapshot::{SnapshotInfo, SnapshotKind, chain_of},
     solver::{
@@ -192,6 +192,11 @@ impl Space {
             let answers = serde_json::from_slice::<Vec<StoredAnswer>>(&entry.value);
             for answer in answers.unwrap_or_default() {
                 about.entry(answer.digest).or_insert((Kind::Download, answer.url));
+            }
+        }
+        for entry in self.index.entries(Table::Images) {
+            if let Ok(named) = serde_json::from_slice::<NamedDocument>(&entry.value) {
+                about.entry(named.digest).or_insert((Kind::Download, named.name));
             }
         }
         let blob = |file: StoredFile| {

@@ -13,7 +13,7 @@ use touchmark_builder::{
         records::Records,
         store::ContentStore,
     },
-    downloads::{DownloadStore, Terms},
+    downloads::{DownloadStore, ImageDocuments},
     egress::Egress,
     emulation::Emulation,
     executor::Executor,
@@ -57,7 +57,10 @@ pub(super) async fn open(
     let snapshots = Arc::new(snapshots.holding(hold.clone(), cache.of(Table::Stacks)));
     let content = ContentStore::open(data.join("content")).map_err(|error| fault(&error))?;
     let content = Arc::new(content.holding(hold.clone()));
-    let registry = Arc::new(registries::client(&plan.policy.registries, config)?);
+    let terms = plan.locking.terms.clone();
+    let documents = ImageDocuments::new(content.clone(), index.clone(), terms.clone());
+    let registry = registries::client(&plan.policy.registries, config)?.keeping(documents);
+    let registry = Arc::new(registry);
     let scratch = data.join("scratch");
     make(&scratch)?;
     let downloads = DownloadStore::new(content.clone(), index.clone());
@@ -74,6 +77,7 @@ pub(super) async fn open(
         Some(form) => chains.compressing(form.compression),
         None => chains,
     };
+    let fetcher = fetcher(&plan.policy.network, content.clone(), workspace, config);
     limit_threads(jobs.unwrap_or(0));
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Host {
@@ -81,15 +85,15 @@ pub(super) async fn open(
         chains: Arc::new(chains),
         cache,
         emulation: Arc::new(Emulation::new(&scratch, config.search_path.clone())),
-        fetcher: Arc::new(fetcher(&plan.policy.network, content.clone(), workspace, config)),
+        egress: Arc::new(Egress::new(
+            Arc::new(plan.policy.network.clone()),
+            Some(downloads.clone()),
+            terms.clone(),
+        )),
+        fetcher: Arc::new(fetcher.keeping(downloads, terms)),
         content,
         hold,
         executor: Arc::new(executor),
-        egress: Arc::new(Egress::new(
-            Arc::new(plan.policy.network.clone()),
-            Some(downloads),
-            Terms::default(),
-        )),
         stat_cache: stat_cache(&data.join("stat-cache"), plan.context.dir())?,
         cache_mounts: data.join("cache-mounts"),
         jobs: jobs.unwrap_or(cores),

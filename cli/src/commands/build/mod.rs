@@ -7,6 +7,7 @@ mod context;
 mod failure;
 mod host;
 mod interrupt;
+mod lock;
 mod metadata;
 mod outputs;
 mod plan;
@@ -197,6 +198,7 @@ fn request(
             compress: plan.outputs.wants_image(),
             no_cache: args.steps.no_cache,
             network: Arc::new(plan.policy.network.clone()),
+            terms: plan.locking.terms.clone(),
             secrets: plan.secrets.clone(),
             agents: plan.agents.clone(),
             settings: plan.settings.clone(),

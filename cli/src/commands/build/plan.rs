@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use touchmark_builder::{
     dockerfile::Dockerfile,
+    downloads::Breaches,
     export::outputs::Outputs,
     graph::{BuildOptions, NetworkMode},
     oci::{digest::Digest, platform::Platform},
@@ -19,6 +20,7 @@ use touchmark_builder::{
 use super::{
     arguments::{BuildArgs, evidence::Detail, result::HardenArg, steps::NetworkArg},
     context::{self, Asked, Found, Gathered, NamedContexts},
+    lock::Locking,
     outputs, settings, ssh,
 };
 use crate::{
@@ -52,6 +54,8 @@ pub(super) struct Plan {
     pub(super) parameters: Parameters,
     /// What tells this Dockerfile from others.
     pub(super) project: String,
+    /// What the build is held to.
+    pub(super) locking: Locking,
 }
 
 impl Plan {
@@ -65,6 +69,8 @@ impl Plan {
     ) -> Result<Self, CliError> {
         let Found { context, name, source, git, fetched, policies } =
             context::found(asked, gathered, config)?;
+        let locking = Locking::read(&args.source, &policies)?;
+        held(&fetched, &locking)?;
         Dockerfile::parse(&source).map_err(|faults| super::faults(&name, &source, &faults))?;
         let PolicyFile { mut policy, text: policy_text, dir: policy_dir } = policy(args, policies)?;
         match args.result.harden {
@@ -103,6 +109,7 @@ impl Plan {
         let project = format!("{}\n{name}", place.display());
         Ok(Self {
             project,
+            locking,
             secrets,
             named,
             fetched,
@@ -121,6 +128,17 @@ impl Plan {
             epoch,
             parameters,
         })
+    }
+}
+
+/// Is what the command line names as it is locked?
+fn held(fetched: &[FetchedInput], locking: &Locking) -> Result<(), CliError> {
+    let known = fetched.iter().filter(|input| !input.uri.is_empty());
+    let breach =
+        |input: &FetchedInput| locking.terms.check_file(&input.uri, 200, input.digest).err();
+    match known.filter_map(breach).collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(()),
+        all => Err(CliError::failed(Breaches(all).to_string())),
     }
 }
 

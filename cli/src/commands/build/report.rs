@@ -34,6 +34,7 @@ pub(super) fn write(
     if let Some(path) = &args.result.metadata_file {
         save(path, metadata::document(product, &plan.outputs, trace)?.as_bytes())?;
     }
+    plan.locking.write(built, printer)?;
     if args.progress.quiet {
         // Standard output belongs to the archive that was written there.
         return match (plan.outputs.uses_stdout(), id) {

@@ -25,6 +25,15 @@ pub(crate) struct SourceArgs {
     /// machine's]
     #[arg(long, value_name = "OS/ARCH")]
     pub(crate) platform: Vec<String>,
+    /// Write what the build took from elsewhere, by digest, to a lock file [default: touchmark.lock beside the policy]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, conflicts_with = "locked")]
+    pub(crate) lock: Option<Option<PathBuf>>,
+    /// Fail unless everything that the build takes from elsewhere is as the lock file says
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true)]
+    pub(crate) locked: Option<Option<PathBuf>>,
+    /// Ask nobody: take base images and downloads from what earlier builds kept
+    #[arg(long)]
+    pub(crate) offline: bool,
     /// Ask registries for newer base images (touchmark always does)
     #[arg(long)]
     pub(crate) pull: bool,

@@ -167,7 +167,7 @@ impl Gatherer<'_> {
             credentials: &self.credentials,
             origin: StepOrigin { line: 0, text: String::new(), stage: String::new() },
         };
-        let file = self.fetcher.http(&ask, None).await.map_err(fetch_fault)?;
+        let file = self.fetcher.http(&ask).await.map_err(fetch_fault)?;
         let path = self.workspace.path().join(name);
         let blob = Descriptor::new("application/octet-stream", file.digest, file.size);
         let blob = self.fetcher.content().open_verified(&blob);
