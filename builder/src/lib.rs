@@ -18,6 +18,7 @@
 //! - [`snapshot`]: snapshots in the worker and their mounts
 //! - [`source`]: what goes into a build: base images, context, git, users
 //! - [`egress`]: the network of a step: DNS, HTTP and TLS by the allowlist, and the record
+//! - [`trust`]: a step's trust in the build's own authority, and its removal
 //! - [`ssh`]: an SSH agent for steps that lists and signs
 //! - [`fetch`]: what the builder fetches itself: files over HTTP, repositories by git
 //! - [`emulation`]: programs for other processors
@@ -69,4 +70,5 @@ pub mod source;
 pub mod space;
 pub mod ssh;
 pub mod trace;
+pub mod trust;
 pub mod worker;

@@ -33,7 +33,23 @@ pub(crate) fn read(path: Option<&Path>) -> Result<PolicyFile, CliError> {
     };
     let bytes = config::read_file(path, MAX_BYTES).map_err(fault)?;
     let text = String::from_utf8(bytes).map_err(|_| fault("it is not UTF-8 text".into()))?;
-    let policy = Policy::parse(&name, &text).map_err(|error| CliError::usage(error.to_string()))?;
+    let parsed = Policy::parse(&name, &text);
+    let mut policy = parsed.map_err(|error| CliError::usage(error.to_string()))?;
     let dir = path.parent().map(Path::to_owned).unwrap_or_default();
+    trust(&mut policy, &dir)?;
     Ok(PolicyFile { policy, text: Some(text), dir })
+}
+
+/// Reads the authorities that the policy names for its upstreams.
+fn trust(policy: &mut Policy, dir: &Path) -> Result<(), CliError> {
+    let Some(ca) = policy.network.ca().map(|ca| dir.join(ca)) else { return Ok(()) };
+    let fault = |reason: String| {
+        CliError::usage(format!("the certificates '{}' cannot be read: {reason}", ca.display()))
+            .hint("network.ca of the policy names a file with certificates in PEM, relative to it")
+    };
+    let pem = config::read_file(&ca, MAX_BYTES).map_err(fault)?;
+    match policy.network.trust(&pem) {
+        0 => Err(fault("it holds no certificate".into())),
+        _ => Ok(()),
+    }
 }

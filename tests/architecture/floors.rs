@@ -17,7 +17,10 @@ pub(crate) const BUILDER: &[Floor] = &[
     Floor { name: "graph", rooms: &["graph", "lint"] },
     Floor { name: "bytes", rooms: &["content", "layer", "downloads"] },
     Floor { name: "edges", rooms: &["authorities", "registry", "worker", "snapshot"] },
-    Floor { name: "work", rooms: &["source", "egress", "fetch", "ssh", "emulation", "executor"] },
+    Floor {
+        name: "work",
+        rooms: &["source", "egress", "trust", "fetch", "ssh", "emulation", "executor"],
+    },
     Floor { name: "engine", rooms: &["solver", "space", "trace"] },
     Floor { name: "product", rooms: &["harden", "sbom", "image", "export"] },
     Floor {

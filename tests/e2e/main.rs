@@ -26,6 +26,7 @@ mod docker_plugin;
 mod failing_steps;
 mod faulty_registry;
 mod full_disk;
+mod inspection;
 mod isolation;
 mod lint;
 mod misses;

@@ -65,7 +65,8 @@ pub fn unpack_every_blob(
 }
 
 /// gzip or nothing; zstd would need a library of its own, and no test asks for it.
-pub(crate) fn decompressed(blob: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn decompressed(blob: &[u8]) -> Vec<u8> {
     if !blob.starts_with(&[0x1f, 0x8b]) {
         return blob.to_vec();
     }

@@ -11,6 +11,7 @@
 //! - [`http`], [`client`], [`registry`], [`impostor`]: a registry client, Debian's registry, and one that lies
 //! - [`faulty_proxy`]: what stands before a registry and fails now and then
 //! - [`git_origin`]: a repository and files over HTTP
+//! - [`tls_origin`]: a file over TLS, with a private authority
 //! - [`tarball`], [`image`], [`base`]: tars (hostile ones too), images, and the two base images
 //! - [`blobs`]: every blob of a pushed image, unpacked one by one
 //! - [`referrers`]: the statements beside an image
@@ -45,6 +46,7 @@ pub mod run;
 pub mod small_disk;
 pub mod snapshot;
 pub mod tarball;
+pub mod tls_origin;
 pub mod worker_state;
 
 use std::path::{Path, PathBuf};

@@ -1,13 +1,14 @@
 //! The network of RUN steps: only what the policy allows gets out, and all of it is written down.
-//! `address`, `names`, `record`, `dns_message`, `client_hello`, `conditional` (what a client gets of an answer) ←
-//! `exchange`, `upstream` ← `errand` (one fetch into the download store) ← `flight` (for all who ask for it) ←
-//! `from_store` ← `body`, `tunnel` ← `relay` ← `dns`, `http`, `tls`, `ssh` ← `namespace` ← `ahead`, `step`.
+//! `address`, `names`, `record`, `dns_message`, `client_hello`, `authority`, `conditional` (what a client gets of an
+//! answer) ← `exchange`, `upstream` ← `errand` (one fetch into the download store) ← `flight` (for all who ask for it)
+//! ← `from_store` ← `body`, `tunnel` ← `relay` ← `dns`, `http` ← `tls`, `ssh` ← `namespace` ← `ahead`, `step`.
 //!
-//! Absent: inspection of TLS, ports other than 22, 53, 80 and 443. What a step sends elsewhere is refused
+//! Absent: ports other than 22, 53, 80 and 443. What a step sends elsewhere is refused
 //! by the kernel of its egress namespace and is not recorded one by one.
 
 mod address;
 mod ahead;
+mod authority;
 mod body;
 pub mod client_hello;
 mod conditional;
@@ -32,10 +33,12 @@ mod upstream;
 
 use std::{
     fmt, mem,
-    sync::{Arc, PoisonError},
+    sync::{Arc, OnceLock, PoisonError},
 };
 
 use ahead::Ahead;
+use authority::Authority;
+pub use authority::{AUTHORITY_NAME, AuthorityError};
 pub use namespace::NamespaceError;
 pub use record::{Refusal, RefusalKind, RequestRecord, StepOrigin, StepTraffic};
 pub use step::StepNetwork;
@@ -56,10 +59,23 @@ pub struct Egress {
 struct Shared {
     policy: Arc<NetworkPolicy>,
     upstreams: Upstreams,
+    authority: OnceLock<Authority>,
     store: Option<DownloadStore>,
     terms: Terms,
     flights: flight::Flights,
     finished: step::Finished,
+}
+
+impl Shared {
+    /// The build's authority, made when it is first asked for.
+    fn authority(&self) -> Result<&Authority, AuthorityError> {
+        if let Some(made) = self.authority.get() {
+            return Ok(made);
+        }
+        let made = Authority::new(&self.policy)?;
+        // Two at once: the first one stays.
+        Ok(self.authority.get_or_init(|| made))
+    }
 }
 
 impl fmt::Debug for Shared {
@@ -74,6 +90,9 @@ pub enum EgressError {
     /// The kernel refused the namespaces or what is in them.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+    /// There is no authority for inspected TLS.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// There is no client for upstreams.
     #[error("cannot make an HTTP client: {0}\nhelp: check the certificates under /etc/ssl/certs")]
     Client(String),
@@ -86,7 +105,8 @@ impl Egress {
         let shared = Upstreams::new(&policy).map(|upstreams| {
             let upstreams = if terms.offline { upstreams.unplugged() } else { upstreams };
             let (flights, finished) = (flight::Flights::default(), step::Finished::default());
-            Arc::new(Shared { policy, upstreams, store, terms, flights, finished })
+            let authority = OnceLock::new();
+            Arc::new(Shared { policy, upstreams, authority, store, terms, flights, finished })
         });
         Self { shared: shared.map_err(|error| error.to_string()), ahead: Ahead::default() }
     }

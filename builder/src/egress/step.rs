@@ -23,7 +23,9 @@ use crate::{
 };
 
 use super::{
-    EgressError, Shared, dns,
+    EgressError, Shared,
+    authority::{Authority, AuthorityError},
+    dns,
     flight::Flights,
     http,
     names::Names,
@@ -63,6 +65,10 @@ impl Step {
 
     pub(super) fn upstreams(&self) -> &Upstreams {
         &self.shared.upstreams
+    }
+
+    pub(super) fn authority(&self) -> Result<&Authority, AuthorityError> {
+        self.shared.authority()
     }
 
     pub(super) fn names(&self) -> &Names {
@@ -140,6 +146,15 @@ impl StepNetwork {
     #[must_use]
     pub fn resolv_conf(&self) -> String {
         format!("nameserver {GATEWAY}\n")
+    }
+
+    /// The certificate (DER) of the authority that answers for hosts whose TLS is inspected: the step's clients
+    /// have to trust it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn authority(&self) -> Result<Vec<u8>, EgressError> {
+        Ok(self.step.authority()?.certificate().to_vec())
     }
 
     /// The step's way out, which stands for the building machine: it answers names and nothing else.

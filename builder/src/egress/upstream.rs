@@ -75,7 +75,7 @@ impl Upstreams {
     pub(crate) fn new(policy: &NetworkPolicy) -> Result<Self, ClientError> {
         let limits = policy.limits();
         let deny_private = policy.deny_private();
-        let (checked, free) = (client(limits, deny_private)?, client(limits, false)?);
+        let (checked, free) = (client(policy, deny_private)?, client(policy, false)?);
         Ok(Self { checked, free, deny_private, limits, unplugged: false })
     }
 
@@ -126,7 +126,9 @@ impl Upstreams {
     }
 }
 
-fn client(limits: Limits, deny_private: bool) -> Result<reqwest::Client, ClientError> {
+fn client(policy: &NetworkPolicy, deny_private: bool) -> Result<reqwest::Client, ClientError> {
+    let limits = policy.limits();
+    let tls = client_config(policy.authorities().to_vec(), &[b"h2", b"http/1.1"])?;
     Ok(reqwest::Client::builder()
         .dns_resolver(Arc::new(CheckingResolver { deny_private }))
         .redirect(reqwest::redirect::Policy::none())
@@ -134,7 +136,7 @@ fn client(limits: Limits, deny_private: bool) -> Result<reqwest::Client, ClientE
         .referer(false)
         .connect_timeout(limits.connect)
         .read_timeout(limits.idle)
-        .tls_backend_preconfigured(client_config(Vec::new(), &[b"h2", b"http/1.1"])?)
+        .tls_backend_preconfigured(tls)
         .build()?)
 }
 

@@ -194,6 +194,12 @@ impl HostPattern {
         self.name.parse::<std::net::Ipv4Addr>().is_ok()
     }
 
+    /// The name that it is, or that all its names are below.
+    #[must_use]
+    pub fn suffix(&self) -> &str {
+        &self.name
+    }
+
     /// The one name it stands for, none for a wildcard.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
 use super::{
     fault::{Faults, nearest},
     mirror::{Mirror, Scheme, Target, Tls},
@@ -16,6 +18,8 @@ pub struct NetworkPolicy {
     mirrors: Vec<Mirror>,
     deny_private: bool,
     limits: Limits,
+    ca: Option<String>,
+    authorities: Vec<CertificateDer<'static>>,
 }
 
 /// Bounds on every request.
@@ -54,7 +58,13 @@ impl Default for NetworkPolicy {
     fn default() -> Self {
         let defaults = PRESETS.iter().filter(|preset| preset.default);
         let mirrors = defaults.flat_map(Preset::mirrors).collect();
-        Self { mirrors, deny_private: true, limits: Limits::default() }
+        Self {
+            mirrors,
+            deny_private: true,
+            limits: Limits::default(),
+            ca: None,
+            authorities: Vec::new(),
+        }
     }
 }
 
@@ -65,7 +75,7 @@ impl Default for Limits {
     }
 }
 
-const KEYS: [&str; 4] = ["allow", "deny-private", "mirror", "limits"];
+const KEYS: [&str; 5] = ["allow", "deny-private", "mirror", "limits", "ca"];
 
 impl NetworkPolicy {
     pub(super) fn read(section: &Section<'_>, faults: &mut Faults<'_>) -> Self {
@@ -94,6 +104,8 @@ impl NetworkPolicy {
             mirrors,
             deny_private: section.flag("deny-private", faults).unwrap_or(default.deny_private),
             limits: limits.map_or(default.limits, |table| Limits::read(&table, faults)),
+            ca: section.text("ca", faults).map(|text| text.value.to_owned()),
+            authorities: Vec::new(),
         }
     }
 
@@ -107,6 +119,25 @@ impl NetworkPolicy {
     #[must_use]
     pub fn deny_private(&self) -> bool {
         self.deny_private
+    }
+
+    /// The file with certificates of authorities that are trusted beside the machine's, for upstreams. The caller
+    /// reads it and gives it to [`NetworkPolicy::trust`].
+    #[must_use]
+    pub fn ca(&self) -> Option<&str> {
+        self.ca.as_deref()
+    }
+
+    /// Trusts the authorities whose certificates stand in `pem` (RFC 7468), and returns how many they are.
+    pub fn trust(&mut self, pem: &[u8]) -> usize {
+        self.authorities = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
+        self.authorities.len()
+    }
+
+    /// Authorities that upstreams may have beside the machine's.
+    #[must_use]
+    pub fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
     }
 
     /// The bounds on requests.
@@ -168,6 +199,14 @@ impl NetworkPolicy {
         }
     }
 
+    /// What is done with TLS for `host`, by the first rule for its port 443. None where there is no such rule.
+    #[must_use]
+    pub fn tls(&self, host: &str) -> Option<Tls> {
+        let port = Scheme::Https.port();
+        let covers = |mirror: &&Mirror| !mirror.is_ssh() && mirror.host().covers(host, port, port);
+        self.mirrors.iter().find(covers).map(Mirror::tls)
+    }
+
     /// Decides on a TLS connection of which only the server name is seen. Rules that limit paths or
     /// rewrite to another path or scheme cannot be kept in a tunnel, so they do not allow one.
     #[must_use]
@@ -185,9 +224,7 @@ impl NetworkPolicy {
         {
             return Decision::Deny {
                 reason: "the rule has paths or another upstream, which TLS hides".into(),
-                remedy: format!(
-                    "use http://{host} in the step; what is fetched is recorded by digest"
-                ),
+                remedy: "set tls = \"inspect\" for this host, so that requests are seen".into(),
             };
         }
         Decision::Allow { upstream, tls: mirror.tls(), rule: mirror.rule() }

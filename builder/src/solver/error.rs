@@ -21,6 +21,7 @@ use crate::{
     registry::error::RegistryError,
     snapshot::{MountError, SnapshotError},
     source::error::SourceError,
+    trust::TrustError,
     worker::ConnectionError,
 };
 
@@ -165,6 +166,9 @@ pub enum SolveError {
     /// See [`EgressError`].
     #[error(transparent)]
     Egress(#[from] EgressError),
+    /// A step could not be made to trust the build's authority, or has left its certificate somewhere.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// See [`FetchError`].
     #[error(transparent)]
     Fetch(Box<FetchError>),

@@ -62,6 +62,7 @@ mod taken;
 pub mod telling;
 pub mod trail;
 pub mod transfer;
+mod trusted;
 mod uses;
 mod view;
 

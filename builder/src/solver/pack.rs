@@ -70,6 +70,11 @@ impl Top {
         };
         Some(Self { upper, below })
     }
+
+    /// How what is below it can be seen; empty where nothing is.
+    pub(super) fn into_below(self) -> Vec<Mount> {
+        self.below
+    }
 }
 
 /// Packs what is new in the topmost layer. Without a compression the layer is only named: one that no

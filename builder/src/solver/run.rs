@@ -19,11 +19,12 @@ use super::{
     record::parent,
     settings::{Entitlements, StepSettings, entitlements},
     step_result::StepResult,
+    trusted::Trusted,
 };
 use crate::{
     content::room,
     downloads::Breaches,
-    egress::{StepOrigin, StepTraffic},
+    egress::{StepNetwork, StepOrigin, StepTraffic},
     executor::{ExecRequest, ExtraMount, MountSource, ResolvedUser, StepNetns},
     graph::{InlineFile, NetworkMode, Op, Origin, RunOp, Security, Vertex},
     oci::digest::Digest,
@@ -141,21 +142,18 @@ async fn execute(
     mounted: &mut StepMounts,
 ) -> Result<StepTraffic, SolveError> {
     let host = &solver.host;
-    let root = host.executor.mount(&active.key, &active.mounts)?;
-    let user = passwd::resolve_user(root.path(), &op.user)?;
-    let network = match op.network {
-        NetworkMode::None | NetworkMode::Host => None,
-        NetworkMode::Default => {
-            let asked = StepOrigin {
-                line: u32::try_from(origin.span.first_line).unwrap_or(u32::MAX),
-                text: origin.text.clone(),
-                stage: origin.stage.clone(),
-            };
-            Some(host.egress.open_step(asked).await?)
-        }
+    let network = open_network(solver, op, origin).await?;
+    let trusted = match &network {
+        Some(network) => Some(Trusted::prepare(solver, network, active, &op.env).await?),
+        None => None,
     };
+    let rootfs = trusted
+        .as_ref()
+        .map_or_else(|| active.mounts.clone(), |trusted| trusted.mounts(&active.mounts));
+    let root = host.executor.mount(&active.key, &rootfs)?;
+    let user = passwd::resolve_user(root.path(), &op.user)?;
     let settings = &solver.options.settings;
-    let request = ExecRequest {
+    let mut request = ExecRequest {
         args: op.args.clone(),
         env: environment(op, mounted.variable.take(), user.home),
         secret_env: std::mem::take(&mut mounted.env),
@@ -182,6 +180,9 @@ async fn execute(
         ulimits: settings.ulimits.clone(),
         shm_size: settings.shm_size,
     };
+    if let Some(trusted) = &trusted {
+        trusted.equip(&mut request.env, &mut request.mounts, &rootfs);
+    }
     let sink = StepOutput::new(solver, origin);
     // What is collected meanwhile makes room, too late for the step.
     let full = full_disk(solver);
@@ -191,6 +192,41 @@ async fn execute(
         Some(network) => network.finish().await,
         None => StepTraffic::default(),
     };
+    tell(solver, origin, &traffic);
+    held(solver, &traffic)?;
+    let code = ended?;
+    if code.is_success() {
+        if let Some(trusted) = trusted {
+            trusted.scrub().await?;
+        }
+        return Ok(traffic);
+    }
+    // Asked before what the step wrote is thrown away.
+    let full = full.or_else(|| full_disk(solver));
+    Err(SolveError::Exit { code: code.0, refusals: traffic.refusals, full })
+}
+
+/// A network of its own, for a step that has one.
+async fn open_network(
+    solver: &Solver,
+    op: &RunOp,
+    origin: &Origin,
+) -> Result<Option<StepNetwork>, SolveError> {
+    match op.network {
+        NetworkMode::None | NetworkMode::Host => Ok(None),
+        NetworkMode::Default => {
+            let asked = StepOrigin {
+                line: u32::try_from(origin.span.first_line).unwrap_or(u32::MAX),
+                text: origin.text.clone(),
+                stage: origin.stage.clone(),
+            };
+            Ok(Some(solver.host.egress.open_step(asked).await?))
+        }
+    }
+}
+
+/// Tells what the step fetched and what was refused.
+fn tell(solver: &Solver, origin: &Origin, traffic: &StepTraffic) {
     if !traffic.requests.is_empty() {
         let bytes = traffic.requests.iter().map(|request| request.size).sum();
         let fetched = Fetched { requests: traffic.requests.len(), bytes };
@@ -199,6 +235,10 @@ async fn execute(
     for refusal in &traffic.refusals {
         solver.observer.event(Event::Refused(origin, refusal));
     }
+}
+
+/// What the step fetched, held to what the build is held to.
+fn held(solver: &Solver, traffic: &StepTraffic) -> Result<(), SolveError> {
     let mut breaches = traffic.breaches.clone();
     let terms = &solver.options.terms;
     let held = traffic.requests.iter().filter_map(|request| request.held_to(terms).err());
@@ -211,13 +251,7 @@ async fn execute(
         breaches.dedup();
         return Err(Breaches(breaches).into());
     }
-    let code = ended?;
-    if code.is_success() {
-        return Ok(traffic);
-    }
-    // Asked before what the step wrote is thrown away.
-    let full = full.or_else(|| full_disk(solver));
-    Err(SolveError::Exit { code: code.0, refusals: traffic.refusals, full })
+    Ok(())
 }
 
 /// Where the steps' files lie, if the disk is full now.

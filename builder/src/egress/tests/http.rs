@@ -138,7 +138,7 @@ async fn a_connection_serves_its_own_host_only() {
         stream.write_all(b"GET /none HTTP/1.1\r\nHost: other.example\r\n\r\n").unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();
-        assert!(reply.contains("403") && reply.contains("not for 'other.example'"), "{reply}");
+        assert!(reply.contains("421") && reply.contains("not for 'other.example'"), "{reply}");
         let lookup = |head: &str| converse((address, 80), head);
         for request in [
             "GET http://other.example/none HTTP/1.1\r\nHost: packages.example\r\n\r\n",
@@ -151,7 +151,7 @@ async fn a_connection_serves_its_own_host_only() {
             "GET /../none HTTP/1.1\r\nHost: packages.example\r\n\r\n",
         ] {
             let reply = lookup(request);
-            assert!(reply.starts_with("HTTP/1.1 40"), "{request}{reply}");
+            assert!(reply.starts_with("HTTP/1.1 4"), "{request}{reply}");
             assert!(reply.contains("connection: close"), "{reply}");
         }
         let whole = "GET http://packages.example/none HTTP/1.1\r\nHost: packages.example\r\n\

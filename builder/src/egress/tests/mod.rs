@@ -5,6 +5,7 @@ mod client;
 mod dns;
 mod escape;
 mod http;
+mod inspect;
 mod origin;
 mod ssh;
 mod store;

@@ -45,7 +45,9 @@ fn upstream() -> u16 {
 }
 
 fn policy(rest: &str) -> String {
-    format!("[network]\nallow = []\n[[network.mirror]]\nhost = \"packages.example\"\n{rest}\n")
+    format!(
+        "[network]\nallow = []\n[[network.mirror]]\nhost = \"packages.example\"\ntls = \"tunnel\"\n{rest}\n"
+    )
 }
 
 /// Sends `bytes` in two pieces to port 443 of packages.example and reads until the end.
