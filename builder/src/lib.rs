@@ -29,6 +29,7 @@
 //! - [`harden`]: rules on the exported stage, the rewrite of layers, the report
 //! - [`sbom`]: the inventory of an image, as SPDX
 //! - [`image`]: layers, configuration and history as an image
+//! - [`compare`]: two images, and the first thing in which they differ
 //! - [`export`]: to a registry or an OCI layout
 //! - [`provenance`]: the record of a build as SLSA provenance
 //! - [`attestations`]: what is said about an image: signing it, finding it again
@@ -41,6 +42,7 @@ pub mod attestations;
 mod authorities;
 pub mod base_trust;
 pub mod build;
+pub mod compare;
 pub mod content;
 pub mod dockerfile;
 pub mod downloads;

@@ -14,6 +14,7 @@ use crate::{
         materials::{self, MaterialsArgs},
         policy::{self, PolicyArgs},
         provenance::{self, ProvenanceArgs},
+        rebuild::{self, RebuildArgs},
         sbom::{self, SbomArgs},
         verify::{self, VerifyArgs},
         worker::{self, WorkerArgs},
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     Sbom(SbomArgs),
     /// Print an image's provenance, and say whether it was verified
     Provenance(ProvenanceArgs),
+    /// Build an image again from its provenance, and compare bit for bit
+    Rebuild(RebuildArgs),
     /// Keep what a build fetched beside its image, and bring it back
     Materials(MaterialsArgs),
     /// Propose a policy from a build, or check one
@@ -68,6 +71,7 @@ impl Command {
             Self::Verify(args) => verify::run(args, printer),
             Self::Sbom(args) => sbom::run(args, printer),
             Self::Provenance(args) => provenance::run(args, printer),
+            Self::Rebuild(args) => rebuild::run(args, printer),
             Self::Materials(args) => materials::run(args, printer),
             Self::Policy(args) => policy::run(args, printer),
             Self::Key(args) => key::run(args, printer),

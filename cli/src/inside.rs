@@ -49,6 +49,14 @@ pub(crate) fn join(config: &WorkerConfig) -> Result<Worker, CliError> {
     }
 }
 
+/// Starts the worker where it does not run and goes on inside of it, for what calls [`join`] later.
+pub(crate) fn begin(config: &WorkerConfig) -> Result<(), CliError> {
+    if config::entered() {
+        return Ok(());
+    }
+    join(config).map(drop)
+}
+
 /// Goes on inside of the worker if it runs; returns where it does not, or the process is inside already.
 pub(crate) fn enter_running(config: &WorkerConfig) -> Result<(), CliError> {
     if config::entered() {

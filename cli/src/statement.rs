@@ -64,6 +64,11 @@ pub(crate) struct Read {
 }
 
 impl StatementArgs {
+    /// The policy file that was given.
+    pub(crate) fn policy(&self) -> Option<&Path> {
+        self.policy.as_deref()
+    }
+
     /// The public keys that were given.
     pub(crate) fn keys(&self) -> &[PathBuf] {
         &self.key

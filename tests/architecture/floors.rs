@@ -22,7 +22,7 @@ pub(crate) const BUILDER: &[Floor] = &[
         rooms: &["source", "egress", "trust", "fetch", "ssh", "emulation", "executor"],
     },
     Floor { name: "engine", rooms: &["solver", "space", "trace"] },
-    Floor { name: "product", rooms: &["harden", "sbom", "image", "export"] },
+    Floor { name: "product", rooms: &["harden", "sbom", "image", "compare", "export"] },
     Floor {
         name: "roof",
         rooms: &["provenance", "attestations", "materials", "base_trust", "shared_cache", "build"],

@@ -35,6 +35,14 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
         || address.is_unicast_link_local()
         || address.is_multicast()
         || (address.segments()[0] & 0xffc0) == 0xfec0
+        || is_translated(address)
+}
+
+/// Ranges behind which a network of one's own may lie: NAT64 for local use (RFC 8215), whose prefix lengths differ so
+/// that the address inside cannot be told, Teredo (RFC 4380), and what is discarded (RFC 6666).
+fn is_translated(address: Ipv6Addr) -> bool {
+    let [a, b, c, d, ..] = address.segments();
+    matches!((a, b, c), (0x64, 0xff9b, 1) | (0x2001, 0, _)) || (a, b, c, d) == (0x100, 0, 0, 0)
 }
 
 /// The IPv4 address inside a mapped, compatible, NAT64 or 6to4 address.
@@ -82,6 +90,9 @@ mod tests {
             "::127.0.0.1",
             "64:ff9b::a9fe:a9fe",
             "2002:7f00:1::",
+            "64:ff9b:1::a9fe:a9fe",
+            "2001:0:4136:e378::1",
+            "100::1",
         ];
         for address in private {
             assert!(is_private(address.parse().unwrap()), "{address}");

@@ -141,6 +141,7 @@ mod tests {
             status: None,
             line: None,
             digest: Some(Digest::of(body)),
+            manifest: None,
             commit: None,
             size: None,
             purl: None,

@@ -60,6 +60,9 @@ pub struct Material {
     /// SHA-256 of the bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
+    /// Of a base image the digest of its platform's manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Digest>,
     /// The commit of a repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
@@ -128,6 +131,7 @@ impl Material {
             status: number("status"),
             line: number("line"),
             digest,
+            manifest: text("manifest").and_then(|digest| digest.parse().ok()),
             commit,
             size: number("size"),
             purl,

@@ -8,6 +8,7 @@ pub(crate) mod lint;
 pub(crate) mod materials;
 pub(crate) mod policy;
 pub(crate) mod provenance;
+pub(crate) mod rebuild;
 pub(crate) mod sbom;
 pub(crate) mod verify;
 pub(crate) mod worker;
