@@ -72,11 +72,11 @@ mod tests {
         let (background, layer) = (Background::default(), Digest::of(b"layer"));
         background.wait(&layer).await.unwrap();
         let origin = Origin { text: "COPY . /".into(), ..Origin::default() };
-        background.add(layer, &origin, async { Err(SolveError::ContextChanged) });
+        background.add(layer, &origin, async { Err(SolveError::EmptyChain) });
         assert!(background.makes(&layer));
         let (one, other) = tokio::join!(background.wait(&layer), background.wait(&layer));
         for error in [one.unwrap_err(), other.unwrap_err()] {
-            assert_eq!(error.to_string(), SolveError::ContextChanged.to_string());
+            assert_eq!(error.to_string(), SolveError::EmptyChain.to_string());
             assert!(matches!(error, SolveError::At { text, .. } if text == origin.text));
         }
         background.add(layer, &origin, async { Ok(()) });

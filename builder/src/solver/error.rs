@@ -128,9 +128,6 @@ pub enum SolveError {
         /// As packed.
         actual: Digest,
     },
-    /// Files of the context changed while they were copied.
-    #[error("the build context changed while it was copied")]
-    ContextChanged,
     /// The system gave no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(String),

@@ -45,7 +45,6 @@ pub(super) fn ends_all(error: &SolveError) -> bool {
         | E::Unsupported { .. }
         | E::NoContext(_)
         | E::Checksum(_)
-        | E::ContextChanged
         | E::Fetch(_)
         | E::Source(_) => false,
         _ => true,
