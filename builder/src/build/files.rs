@@ -103,6 +103,7 @@ impl Run<'_> {
             diff_ids: image.config.rootfs.diff_ids.clone(),
             epoch,
             fetched: fetched(solved.requests()),
+            looks: Arc::default(),
         };
         let sealed = image.seal(&Form::default())?;
         self.described(&sealed, description).await

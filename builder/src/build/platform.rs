@@ -136,6 +136,7 @@ impl Run<'_> {
                     diff_ids: diff_ids.clone(),
                     epoch: request.solve.epoch,
                     fetched: fetched(solved.requests()),
+                    looks: hardened.looks.clone(),
                 };
                 let described = self.described(&sealed, description);
                 Some(told(self.tell, phase(PhaseKind::Inventory), described).await?)

@@ -1,8 +1,8 @@
 //! For tests: images from lines of text, in memory.
 
-use std::{cell::RefCell, collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, sync::Mutex};
 
-use super::{HardenError, HardenOptions, Hardened, LayerStore, harden};
+use super::{HardenError, HardenOptions, Hardened, LayerStore, Level, Look, Seen, harden};
 use crate::{
     layer::{
         Compression, LayerReader, LayerWriter,
@@ -74,16 +74,21 @@ pub(super) fn layer(lines: &[&str]) -> LayerBytes {
     LayerBytes(writer.finish().unwrap())
 }
 
+/// Contents that are asked for: of files that hardening reads, and of one that it does not.
+fn wanted(path: &str) -> bool {
+    path.ends_with("/status") || path.ends_with("installed") || path.ends_with("motd")
+}
+
 /// Blobs by digest.
 #[derive(Default)]
-pub(super) struct Memory(RefCell<BTreeMap<Digest, Vec<u8>>>);
+pub(super) struct Memory(Mutex<BTreeMap<Digest, Vec<u8>>>);
 
 impl LayerStore for Memory {
     type Blob = io::Cursor<Vec<u8>>;
     type Sink = Vec<u8>;
 
     fn open(&self, descriptor: &Descriptor) -> io::Result<Self::Blob> {
-        let blobs = self.0.borrow();
+        let blobs = self.0.lock().unwrap();
         let blob = blobs.get(&descriptor.digest).ok_or(io::ErrorKind::NotFound)?;
         Ok(io::Cursor::new(blob.clone()))
     }
@@ -94,7 +99,7 @@ impl LayerStore for Memory {
 
     fn commit(&self, sink: Self::Sink, descriptor: &Descriptor) -> io::Result<()> {
         assert_eq!(Digest::of(&sink), descriptor.digest);
-        self.0.borrow_mut().insert(descriptor.digest, sink);
+        self.0.lock().unwrap().insert(descriptor.digest, sink);
         Ok(())
     }
 }
@@ -123,7 +128,7 @@ impl Image {
             store: Memory::default(),
             layers: Vec::new(),
             config: ImageConfig::scratch(&platform),
-            options: HardenOptions::default(),
+            options: HardenOptions { seen: Seen::wanting(wanted), ..HardenOptions::default() },
         };
         for (number, layer) in layers.iter().enumerate() {
             let compression = compressions[number % compressions.len()];
@@ -158,7 +163,24 @@ impl Image {
     }
 
     pub(super) fn harden(&self) -> Result<Hardened, HardenError> {
-        harden(&self.store, &self.layers, &self.config, &self.options)
+        let hardened = harden(&self.store, &self.layers, &self.config, &self.options)?;
+        self.check_looks(&hardened);
+        Ok(hardened)
+    }
+
+    /// Is what hardening says of its layers what is read in them?
+    fn check_looks(&self, hardened: &Hardened) {
+        if self.options.level == Level::Off {
+            return;
+        }
+        assert_eq!(hardened.looks.len(), hardened.layers.len());
+        let layers = self.read(hardened);
+        for ((look, layer), id) in
+            hardened.looks.iter().zip(&layers).zip(&hardened.config.rootfs.diff_ids)
+        {
+            let (index, contents) = scan(&layer.0[..], wanted, 1 << 20).unwrap();
+            assert_eq!(look, &Look { diff_id: *id, index, contents });
+        }
     }
 
     /// The uncompressed layers of a result; checks the digests on the way.

@@ -11,12 +11,15 @@ mod command;
 mod facts;
 mod glob;
 mod library;
+mod look;
 mod packages;
 mod plan;
 mod program;
 mod report;
 mod rewrite;
 pub mod rules;
+mod scan;
+mod seen;
 mod select;
 mod start;
 mod store;
@@ -24,8 +27,11 @@ mod survey;
 pub(crate) mod user;
 
 pub use command::Field;
+pub use facts::Wanted;
+pub use look::Look;
 pub use report::{Action, ExcludedPackage, Finding, Hardened};
 pub use rewrite::RewriteError;
+pub use seen::Seen;
 pub use start::StartFault;
 pub use store::LayerStore;
 pub use touchmark_attest::predicate::hardening::Level;
@@ -34,14 +40,16 @@ use std::{collections::BTreeSet, io};
 
 use facts::Facts;
 use glob::Globs;
+use look::look;
 use plan::{Plan, Planner};
+use scan::{open, scan};
 use select::{Selection, Selector};
 use start::Starter;
 use survey::Survey;
 
 use crate::{
-    layer::{Compression, LayerReader, LayerWriter, tree::ScanError},
-    oci::{config::ImageConfig, descriptor::Descriptor, digest::Digest},
+    layer::{Compression, LayerWriter, tree::ScanError},
+    oci::{config::ImageConfig, descriptor::Descriptor},
     policy::glob::Glob,
 };
 
@@ -61,6 +69,8 @@ pub struct HardenOptions {
     pub inherited_cmd: bool,
     /// An image whose process would begin as root is refused.
     pub require_nonroot: bool,
+    /// What was seen in layers already; the others are read.
+    pub seen: Seen,
 }
 
 /// Why an image was not hardened.
@@ -144,7 +154,7 @@ pub fn harden<S: LayerStore>(
         Level::Off => return Ok(untouched(layers, config)),
         Level::Baseline => {}
     }
-    let facts = scan(store, layers, &config)?;
+    let facts = scan(store, layers, &config.rootfs.diff_ids, &options.seen)?;
     let survey = Survey::of(&facts);
     let keep = Globs::new(&options.keep, &survey.tree);
     let remove = Globs::new(&options.remove, &survey.tree);
@@ -152,40 +162,24 @@ pub fn harden<S: LayerStore>(
     let mut plan = Planner::new(&facts, &survey, &selection, &keep).plan();
     start(&facts, &survey, &mut plan, &mut config, options.inherited_cmd)?;
     let excluded = excluded(&selection);
-    drop((facts, survey));
+    drop((selection, survey));
     let layers = write(store, layers, &mut config, &plan, options.epoch)?;
-    Ok(Hardened { layers, config, findings: plan.findings, excluded })
+    let looks = facts.into_iter().zip(&plan.changes).zip(&config.rootfs.diff_ids);
+    let looks = looks.filter_map(|((facts, changes), diff_id)| {
+        look(facts, changes, *diff_id, (options.epoch, options.seen.wanted()))
+    });
+    let looks = looks.collect();
+    Ok(Hardened { layers, config, findings: plan.findings, excluded, looks })
 }
 
 fn untouched(layers: &[Descriptor], config: ImageConfig) -> Hardened {
-    Hardened { layers: layers.to_vec(), config, findings: Vec::new(), excluded: Vec::new() }
-}
-
-fn scan<S: LayerStore>(
-    store: &S,
-    layers: &[Descriptor],
-    config: &ImageConfig,
-) -> Result<Vec<Facts>, HardenError> {
-    let diff_ids = &config.rootfs.diff_ids;
-    if diff_ids.len() != layers.len() {
-        return Err(HardenError::Mismatch { layers: layers.len(), diff_ids: diff_ids.len() });
+    Hardened {
+        layers: layers.to_vec(),
+        config,
+        findings: Vec::new(),
+        excluded: Vec::new(),
+        looks: Vec::new(),
     }
-    let mut facts = Vec::new();
-    for (layer, (descriptor, diff_id)) in layers.iter().zip(diff_ids).enumerate() {
-        let archive = open(store, layer, descriptor, *diff_id)?;
-        facts.push(Facts::of(archive).map_err(|cause| HardenError::Scan { layer, cause })?);
-    }
-    Ok(facts)
-}
-
-fn open<S: LayerStore>(
-    store: &S,
-    layer: usize,
-    descriptor: &Descriptor,
-    diff_id: Digest,
-) -> Result<LayerReader<S::Blob>, HardenError> {
-    let blob = store.open(descriptor).map_err(|cause| HardenError::Store { layer, cause })?;
-    LayerReader::new(blob, Some(diff_id)).map_err(|cause| HardenError::Store { layer, cause })
 }
 
 fn start(

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Look;
 use crate::oci::{config::ImageConfig, descriptor::Descriptor, digest::Digest};
 
 /// What was done to a path.
@@ -77,4 +78,7 @@ pub struct Hardened {
     pub findings: Vec<Finding>,
     /// Packages whose program was removed, and with it all the rest of them.
     pub excluded: Vec<ExcludedPackage>,
+    /// What is in the layers now, in this order; those of which something wanted is too large are left out.
+    #[serde(skip)]
+    pub looks: Vec<Look>,
 }

@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 use crate::oci::descriptor::Descriptor;
 
 /// Where layer blobs come from and go to.
-pub trait LayerStore {
+pub trait LayerStore: Sync {
     /// An open blob.
-    type Blob: Read;
+    type Blob: Read + Send + 'static;
     /// A blob that is being written; dropped without [`LayerStore::commit`], it leaves nothing.
     type Sink: Write;
 

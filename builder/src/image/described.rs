@@ -1,4 +1,5 @@
-//! The SBOM of an image: one pass over its layers, an inventory of the merged tree, an SPDX document.
+//! The SBOM of an image: one pass over those of its layers of which hardening has not told what they hold, an
+//! inventory of the merged tree, an SPDX document.
 //! The document is remembered by the image's digest, so that an unchanged image is not unpacked again.
 
 use std::{collections::BTreeMap, io, sync::Arc};
@@ -9,6 +10,7 @@ use super::{
 };
 use crate::{
     content::{error::ContentError, index::Table, store::ContentStore},
+    harden::Look,
     layer::{
         LayerReader,
         tree::{ScanError, Tree, scan},
@@ -31,6 +33,8 @@ pub struct Description {
     pub epoch: i64,
     /// Where packages were fetched from.
     pub fetched: Fetched,
+    /// What is known to be in layers; the others are read.
+    pub looks: Arc<Vec<Look>>,
 }
 
 /// Why there is no SBOM.
@@ -77,7 +81,7 @@ impl Describing {
     /// # Errors
     /// Never for these inputs; JSON refuses only maps whose keys are not text.
     pub fn of(image: &Sealed, description: Description) -> Result<Self, DescribeError> {
-        let Description { name, epoch, fetched, diff_ids } = &description;
+        let Description { name, epoch, fetched, diff_ids, looks: _ } = &description;
         let fetched: Vec<_> = fetched.iter().collect();
         let inputs = (VERSION, "sbom", image.descriptor.digest, name, epoch, fetched);
         let key = Digest::of(&serde_json::to_vec(&inputs)?);
@@ -124,7 +128,8 @@ impl Describing {
         outcomes: &Outcomes,
     ) -> Result<Vec<u8>, DescribeError> {
         let (layers, content) = (self.layers(), content.clone());
-        let work = tokio::task::spawn_blocking(move || taken(&layers, &content));
+        let looks = self.description.looks.clone();
+        let work = tokio::task::spawn_blocking(move || taken(&layers, &content, &looks));
         let inventory = outcomes.take_inventory(&self.inventory, work.await??)?;
         self.written(&inventory, outcomes)
     }
@@ -148,19 +153,24 @@ impl Describing {
     }
 }
 
-/// One pass over the layers.
+/// One pass over the layers of which nothing is known.
 fn taken(
     layers: &[(Digest, Descriptor)],
     content: &ContentStore,
+    looks: &[Look],
 ) -> Result<Inventory, DescribeError> {
-    let mut indexes = Vec::new();
-    let mut contents = BTreeMap::new();
+    let (mut tree, mut contents) = (Tree::default(), BTreeMap::new());
     for (diff_id, layer) in layers {
+        if let Some(look) = looks.iter().find(|look| look.diff_id == *diff_id) {
+            tree.push(&look.index);
+            contents.extend(look.contents.clone());
+            continue;
+        }
         let mut reader = LayerReader::new(content.open_verified(layer)?, Some(*diff_id))?;
         let (index, wanted) = scan(&mut reader, wants, MAX_DATABASE)?;
         reader.finish()?;
-        indexes.push(index);
+        tree.push(&index);
         contents.extend(wanted);
     }
-    Ok(inventory(&Tree::merge(&indexes), &contents))
+    Ok(inventory(&tree, &contents))
 }

@@ -9,7 +9,9 @@ use touchmark_attest::predicate::hardening::{self, HardeningReport};
 use super::{Image, outcomes::Outcomes};
 use crate::{
     content::{blob_sink::BlobSink, store::ContentStore, verified_blob::VerifiedBlob},
-    harden::{self, Action, Finding, HardenError, HardenOptions, LayerStore, Level, user::is_root},
+    harden::{
+        self, Action, Finding, HardenError, HardenOptions, LayerStore, Level, Look, user::is_root,
+    },
     oci::{descriptor::Descriptor, digest::Digest},
     policy::glob::Glob,
     solver::chain::Chains,
@@ -22,6 +24,9 @@ pub struct HardenedImage {
     pub image: Image,
     /// What hardening changed.
     pub report: HardeningReport,
+    /// What is in its layers, where they were looked at just now.
+    #[serde(skip)]
+    pub looks: Arc<Vec<Look>>,
 }
 
 /// Changes when the rules or the way they are carried out change.
@@ -81,11 +86,12 @@ impl Hardening {
                 harden::harden(&Blobs(&content), &image.layers, &image.config, &options)?;
             let report = report(&image, &options, &hardened.findings, &hardened.excluded);
             let image = Image { config: hardened.config, layers: hardened.layers };
-            Ok::<_, HardenError>(HardenedImage { image, report })
+            let known = HardenedImage { image, report, looks: Arc::default() };
+            Ok::<_, HardenError>((known, Arc::new(hardened.looks)))
         });
-        let hardened = work.await.map_err(|error| store(io::Error::other(error)))??;
-        outcomes.harden(&key, &hardened).map_err(store)?;
-        Ok(hardened)
+        let (known, looks) = work.await.map_err(|error| store(io::Error::other(error)))??;
+        outcomes.harden(&key, &known).map_err(store)?;
+        Ok(HardenedImage { looks, ..known })
     }
 }
 
@@ -95,7 +101,8 @@ fn store(cause: io::Error) -> HardenError {
 
 fn key(image: &Image, options: &HardenOptions) -> Result<Digest, HardenError> {
     // Whether root is refused changes nothing in an image that is not.
-    let HardenOptions { level, keep, remove, epoch, inherited_cmd, require_nonroot: _ } = options;
+    let HardenOptions { level, keep, remove, epoch, inherited_cmd, require_nonroot: _, seen: _ } =
+        options;
     let texts = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
     let policy = (level.as_str(), texts(keep), texts(remove));
     let inputs = (RULES_VERSION, "harden", image, policy, epoch, inherited_cmd);

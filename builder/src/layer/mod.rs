@@ -1,7 +1,7 @@
 //! Layer archives (OCI image-spec, layer.md). `member` is one entry of an archive; `archive` reads and
 //! `emit` writes a stream of them; `unpack` and `pack` move them to and from a directory (`below` tells what of it is new); `tree` is the
 //! view over many layers without any directory; `compression`, `reader` and `writer` deal with blobs, `ahead` reads them in a
-//! thread of their own.
+//! thread of their own; `lookout` sees them pass.
 //!
 //! Everything here is synchronous and streams: no layer is ever held in memory.
 
@@ -11,6 +11,7 @@ mod below;
 mod capability;
 pub mod compression;
 pub mod emit;
+pub mod lookout;
 pub mod member;
 pub mod pack;
 mod pax;

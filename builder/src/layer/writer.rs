@@ -1,10 +1,16 @@
 //! Writes a layer blob: bytes of the archive in, compressed bytes out, both digests at the end.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::compression::{Compression, Encoder};
+use super::{
+    compression::{Compression, Encoder},
+    lookout::{Lookout, Passing},
+};
 use crate::oci::{
     descriptor::Descriptor,
     digest::{Digest, Hashing},
@@ -23,6 +29,7 @@ pub struct Layer {
 pub struct LayerWriter<W: Write> {
     stream: Hashing<Encoder<Hashing<W>>>,
     compression: Compression,
+    passing: Option<Passing>,
 }
 
 impl<W: Write> LayerWriter<W> {
@@ -32,7 +39,13 @@ impl<W: Write> LayerWriter<W> {
     /// The compression level does not exist.
     pub fn new(sink: W, compression: Compression) -> io::Result<Self> {
         let encoder = Encoder::new(Hashing::new(sink), compression)?;
-        Ok(Self { stream: Hashing::new(encoder), compression })
+        Ok(Self { stream: Hashing::new(encoder), compression, passing: None })
+    }
+
+    /// Lets `lookout` see the archive. To be called before anything is written.
+    #[must_use]
+    pub fn seen_by(self, lookout: Option<Arc<dyn Lookout>>) -> Self {
+        Self { passing: lookout.and_then(Passing::to), ..self }
     }
 
     /// Ends the blob: what it is, and the sink, which is not flushed or committed yet.
@@ -47,6 +60,9 @@ impl<W: Write> LayerWriter<W> {
     #[must_use]
     pub fn detach(self) -> LayerTail<W> {
         let (encoder, diff_id, _) = self.stream.finish();
+        if let Some(passing) = self.passing {
+            passing.keep(diff_id);
+        }
         LayerTail { encoder, compression: self.compression, diff_id }
     }
 }
@@ -78,7 +94,11 @@ impl<W: Write> LayerTail<W> {
 
 impl<W: Write> Write for LayerWriter<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.stream.write(buffer)
+        let count = self.stream.write(buffer)?;
+        if let Some(passing) = &mut self.passing {
+            passing.write_all(&buffer[..count])?;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {

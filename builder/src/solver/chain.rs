@@ -24,7 +24,7 @@ use super::{
 use crate::{
     content::{blob_sink::BlobSink, index::Index, store::ContentStore},
     graph::Origin,
-    layer::{Compression, LayerWriter},
+    layer::{Compression, LayerWriter, lookout::Lookout},
     oci::{descriptor::Descriptor, digest::Digest},
     registry::client::RegistryClient,
     snapshot::{Mount, Snapshots},
@@ -39,6 +39,7 @@ pub struct Chains {
     scratch: PathBuf,
     pub(super) content: Arc<ContentStore>,
     snapshots: Arc<Snapshots>,
+    lookout: Option<Arc<dyn Lookout>>,
 }
 
 impl fmt::Debug for Chains {
@@ -68,7 +69,14 @@ impl Chains {
             scratch: scratch.to_owned(),
             content,
             snapshots,
+            lookout: None,
         }
+    }
+
+    /// Lets `lookout` see the layers that are exported.
+    #[must_use]
+    pub fn seen_by(self, lookout: Arc<dyn Lookout>) -> Self {
+        Self { lookout: Some(lookout), ..self }
     }
 
     /// Compresses the layers that steps make in this way.
@@ -229,7 +237,9 @@ impl Chains {
 
     /// Takes a layer's archive.
     pub(super) fn writer(&self) -> Result<LayerWriter<BlobSink>, SolveError> {
-        LayerWriter::new(self.content.sink()?, self.blobs.compression).map_err(SolveError::layer)
+        let sink = self.content.sink()?;
+        let writer = LayerWriter::new(sink, self.blobs.compression).map_err(SolveError::layer)?;
+        Ok(writer.seen_by(self.lookout.clone()))
     }
 
     /// Lets the blob become complete while the build goes on.
@@ -314,11 +324,9 @@ impl Chains {
 
     async fn pack(&self, mounts: &[Mount], want: Commit) -> Result<pack::Packed, SolveError> {
         let top = pack::Top::of(mounts).ok_or(SolveError::EmptyChain)?;
-        let (content, view) = (self.content.clone(), View::empty(&self.scratch)?);
-        let compression = want.export.then_some(self.blobs.compression);
-        let pack = move || {
-            pack::pack_top(&top, view.path(), (want.epoch, want.copied), compression, &content)
-        };
+        let view = View::empty(&self.scratch)?;
+        let writer = want.export.then(|| self.writer()).transpose()?;
+        let pack = move || pack::pack_top(&top, view.path(), (want.epoch, want.copied), writer);
         tokio::task::spawn_blocking(pack).await?
     }
 }

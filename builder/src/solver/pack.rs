@@ -77,14 +77,13 @@ impl Top {
     }
 }
 
-/// Packs what is new in the topmost layer. Without a compression the layer is only named: one that no
+/// Packs what is new in the topmost layer. Without a writer the layer is only named: one that no
 /// image takes is never fetched. `view` is an empty directory to look at what is below.
 pub(super) fn pack_top(
     top: &Top,
     view: &Path,
     (epoch, copied): (i64, bool),
-    compression: Option<Compression>,
-    content: &ContentStore,
+    writer: Option<LayerWriter<BlobSink>>,
 ) -> Result<Packed, SolveError> {
     let mounted = match top.below.is_empty() {
         true => None,
@@ -92,11 +91,10 @@ pub(super) fn pack_top(
     };
     let below = mounted.as_ref().map(Mounted::root);
     let options = PackOptions { shift: OWNER_SHIFT, epoch, below, copied };
-    let Some(compression) = compression else {
+    let Some(writer) = writer else {
         let (_, diff_id, _) = pack(&top.upper, options, Hashing::new(io::sink()))?.finish();
         return Ok(Packed { diff_id, blob: None });
     };
-    let writer = LayerWriter::new(content.sink()?, compression).map_err(SolveError::layer)?;
     let (diff_id, blob) = Unfinished::of(pack(&top.upper, options, writer)?);
     Ok(Packed { diff_id, blob: Some(blob) })
 }

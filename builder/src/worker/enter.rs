@@ -27,6 +27,10 @@ use super::{Worker, WorkerError, containerd_config::STATE_DIR, start::STEPS_DIR}
 /// calls [`isolate`] instead of [`enter`].
 pub const ENTERED: &str = "TOUCHMARK_INSIDE_WORKER";
 
+/// The allocator (glibc's) makes an arena for almost each thread, and what one thread frees another cannot
+/// have: with the blocks of layers, which go from thread to thread, half of the memory lay idle.
+const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "1");
+
 /// Joins the worker's user and mount namespaces and runs this program again with the same arguments
 /// (`arguments` without the program name) in place of the calling process. Must be called while the
 /// process has one thread; returns only when it failed.
@@ -42,7 +46,9 @@ pub fn enter(worker: &Worker, arguments: &[OsString]) -> Result<Infallible, Work
     join(worker).map_err(step("join the namespaces"))?;
     env::set_current_dir(&directory).map_err(step("return to the current directory"))?;
     let (program, own_name) = this_program().map_err(step("find this program"))?;
-    let error = Command::new(program).arg0(own_name).args(arguments).env(ENTERED, "1").exec();
+    let mut command = Command::new(program);
+    command.arg0(own_name).args(arguments).env(ENTERED, "1").env(ARENAS.0, ARENAS.1);
+    let error = command.exec();
     Err(step("run this program again")(error))
 }
 

@@ -2,10 +2,10 @@
 //! its configuration. Hardening and inventory come to an end with any of them. The input is the files
 //! one after the other, parted by NUL; the last one, a program, may have NULs in it.
 
-use std::{cell::RefCell, collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, sync::Mutex};
 
 use touchmark_builder::{
-    harden::{HardenOptions, LayerStore, Level, harden},
+    harden::{HardenOptions, LayerStore, Level, Seen, harden},
     layer::{
         emit::ArchiveWriter,
         member::{CAPABILITY_XATTR, Kind, Member},
@@ -32,14 +32,14 @@ const FILES: [&str; 7] = [
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 #[derive(Default)]
-struct Memory(RefCell<BTreeMap<Digest, Vec<u8>>>);
+struct Memory(Mutex<BTreeMap<Digest, Vec<u8>>>);
 
 impl LayerStore for Memory {
     type Blob = io::Cursor<Vec<u8>>;
     type Sink = Vec<u8>;
 
     fn open(&self, descriptor: &Descriptor) -> io::Result<Self::Blob> {
-        let found = self.0.borrow().get(&descriptor.digest).cloned();
+        let found = self.0.lock().expect("one thread").get(&descriptor.digest).cloned();
         found.map(io::Cursor::new).ok_or(io::ErrorKind::NotFound.into())
     }
 
@@ -49,7 +49,7 @@ impl LayerStore for Memory {
 
     fn commit(&self, sink: Self::Sink, descriptor: &Descriptor) -> io::Result<()> {
         assert_eq!(Digest::of(&sink), descriptor.digest);
-        self.0.borrow_mut().insert(descriptor.digest, sink);
+        self.0.lock().expect("one thread").insert(descriptor.digest, sink);
         Ok(())
     }
 }
@@ -105,14 +105,15 @@ pub fn run(bytes: &[u8]) {
         level: Level::Baseline,
         keep: vec![Glob::new("/etc/**").expect("a pattern")],
         remove: vec![Glob::new("/**/a*p").expect("a pattern")],
+        seen: Seen::wanting(wants),
         ..HardenOptions::default()
     };
     let layers = [Descriptor::of(LAYER, &tar)];
     let store = Memory::default();
-    store.0.borrow_mut().insert(layers[0].digest, tar);
+    store.0.lock().expect("one thread").insert(layers[0].digest, tar);
     match harden(&store, &layers, &config, &options) {
         Ok(hardened) => {
-            let kept = store.0.borrow().get(&hardened.layers[0].digest).cloned();
+            let kept = store.0.lock().expect("one thread").get(&hardened.layers[0].digest).cloned();
             describe(&kept.expect("the hardened layer is stored"));
         }
         Err(error) => drop(error.to_string()),

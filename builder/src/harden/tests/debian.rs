@@ -82,6 +82,7 @@ fn every_difference_is_a_finding(image: &Image, after: &crate::harden::Hardened,
         config: image.config.clone(),
         findings: Vec::new(),
         excluded: Vec::new(),
+        looks: Vec::new(),
     };
     let before = Tree::merge(&[image.read(&untouched)[0].index()]);
     let state = |tree: &Tree| -> BTreeMap<String, _> {

@@ -15,9 +15,9 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// More threads than this only wait for the digest of the blob.
 const MAX_THREADS: usize = 8;
-/// Blocks of all layers together that are under way before their writers have to wait; of 1 MiB each,
-/// and at most once more compressed.
-pub(super) const MAX_BLOCKS: usize = 48;
+/// Blocks of all layers together that are under way per thread before their writers have to wait; of 1 MiB
+/// each, and at most once more compressed. Enough that no thread waits for one, and no more.
+const BLOCKS_EACH: usize = 8;
 
 /// What `--jobs` allows; 0 is as many as there are processors.
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
@@ -41,7 +41,7 @@ impl Claim {
 
     /// Are so many under way that a writer should wait for one of its own?
     pub(super) fn is_scarce() -> bool {
-        BLOCKS.load(Ordering::Relaxed) >= MAX_BLOCKS
+        BLOCKS.load(Ordering::Relaxed) >= BLOCKS_EACH * threads()
     }
 }
 
@@ -67,15 +67,20 @@ pub(super) fn submit<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     receiver
 }
 
+/// How many threads compress.
+fn threads() -> usize {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
+    match LIMIT.load(Ordering::Relaxed) {
+        0 => cores.min(MAX_THREADS),
+        limit => limit.min(cores).min(MAX_THREADS),
+    }
+}
+
 fn start() -> Sender<Job> {
     let (sender, jobs) = channel::<Job>();
     let jobs = Arc::new(Mutex::new(jobs));
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let limit = match LIMIT.load(Ordering::Relaxed) {
-        0 => cores,
-        limit => limit.min(cores),
-    };
-    for _ in 0..limit.min(MAX_THREADS) {
+    for _ in 0..threads() {
         let jobs = jobs.clone();
         // Fewer threads are slower, none does the work where it is asked for.
         let _ = thread::Builder::new().name("compress".into()).spawn(move || work(&jobs));

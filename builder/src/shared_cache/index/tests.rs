@@ -62,7 +62,7 @@ fn whole() -> (CacheIndex, Manifest) {
     };
     let report = HardeningReport::new(Level::Baseline, Vec::new());
     let images = vec![IndexedImage {
-        image: HardenedImage { image: hardened, report },
+        image: HardenedImage { image: hardened, report, looks: std::sync::Arc::default() },
         inventory: Some(IndexedInventory { blob: inventory, key: digest("layers") }),
         key: digest("image"),
     }];

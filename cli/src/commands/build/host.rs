@@ -19,6 +19,7 @@ use touchmark_builder::{
     executor::Executor,
     layer::limit_threads,
     oci::digest::Digest,
+    policy::harden::Level,
     snapshot::Snapshots,
     solver::{
         chain::Chains,
@@ -78,6 +79,12 @@ pub(super) async fn open(
         None => chains,
     };
     let fetcher = fetcher(&plan.policy.network, content.clone(), workspace, config);
+    let chains = match plan.policy.harden.level {
+        Level::Baseline if plan.outputs.wants_image() => {
+            chains.seen_by(Arc::new(plan.seen.clone()))
+        }
+        _ => chains,
+    };
     limit_threads(jobs.unwrap_or(0));
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Ok(Host {

@@ -29,7 +29,7 @@ use touchmark_builder::{
     build::{BesideFiles, BuildRequest, build},
     dockerfile::{Diagnostic, excerpt},
     harden::HardenOptions,
-    policy::{HardenPolicy, harden::UserRule},
+    policy::harden::UserRule,
     secret::SecretBytes,
     shared_cache::SharedCache,
     solver::{SolveOptions, settings::FreshStages},
@@ -207,7 +207,7 @@ fn request(
             contexts: plan.named.files.clone(),
             project: plan.project.clone(),
         },
-        harden: harden_options(&plan.policy.harden, plan.epoch),
+        harden: harden_options(plan),
         parameters: plan.parameters.clone(),
         sbom: args.evidence.sbom().unwrap_or(true),
         provenance: args.evidence.provenance() != Some(Detail::None),
@@ -234,13 +234,15 @@ fn base_trust(plan: &Plan) -> Result<BaseTrust, CliError> {
     Ok(BaseTrust::new(registries.clone(), keys))
 }
 
-fn harden_options(policy: &HardenPolicy, epoch: i64) -> HardenOptions {
+fn harden_options(plan: &Plan) -> HardenOptions {
+    let policy = &plan.policy.harden;
     HardenOptions {
         level: policy.level,
         keep: policy.keep.clone(),
         remove: policy.remove.clone(),
-        epoch,
+        epoch: plan.epoch,
         require_nonroot: policy.user == UserRule::RequireNonroot,
+        seen: plan.seen.clone(),
         ..HardenOptions::default()
     }
 }

@@ -8,9 +8,11 @@ use touchmark_builder::{
     downloads::Breaches,
     export::outputs::Outputs,
     graph::{BuildOptions, NetworkMode},
+    harden::Seen,
     oci::{digest::Digest, platform::Platform},
     policy::{Policy, harden::Level},
     provenance::{FetchedInput, Parameters},
+    sbom,
     secret::SecretBytes,
     solver::settings::{Entitlements, StepSettings},
     source::{context::Context, git::GitState},
@@ -56,6 +58,8 @@ pub(super) struct Plan {
     pub(super) project: String,
     /// What the build is held to.
     pub(super) locking: Locking,
+    /// What is seen in layers on their way.
+    pub(super) seen: Seen,
 }
 
 impl Plan {
@@ -110,6 +114,7 @@ impl Plan {
         Ok(Self {
             project,
             locking,
+            seen: Seen::wanting(sbom::wants),
             secrets,
             named,
             fetched,
