@@ -172,7 +172,14 @@ fn fetched(
         let cancel = CancellationToken::new();
         interrupt::watch(&cancel);
         let keep = context::keep_git_dir(&args.source.build_arg)?;
-        let work = context::gather(asked, secrets, keep, &workspace, config, printer);
+        let work = context::gather(
+            asked,
+            secrets,
+            (keep, args.source.offline),
+            &workspace,
+            config,
+            printer,
+        );
         cancel.run_until_cancelled(work).await.unwrap_or_else(|| Err(CliError::interrupted()))
     })??;
     Ok((Some(workspace), gathered))

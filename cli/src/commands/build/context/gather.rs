@@ -11,7 +11,8 @@ use std::{
 };
 
 use touchmark_builder::{
-    content::{hold::Hold, store::ContentStore},
+    content::{hold::Hold, index::Index, store::ContentStore},
+    downloads::{DownloadStore, Terms},
     egress::StepOrigin,
     fetch::{
         FetchError, Fetcher, Gate,
@@ -67,7 +68,7 @@ struct Gatherer<'a> {
 pub(in super::super) async fn gather(
     asked: &Asked,
     secrets: &Arc<BTreeMap<String, SecretBytes>>,
-    keep_git_dir: bool,
+    (keep_git_dir, offline): (bool, bool),
     workspace: &Workspace,
     config: &Config,
     printer: &Printer,
@@ -80,7 +81,11 @@ pub(in super::super) async fn gather(
     let hold = Hold::open(&config.data_dir.join("in-use"));
     let hold = hold.map_err(|error| CliError::environment(error.to_string()))?;
     let content = content.holding(Arc::new(hold));
-    let fetcher = fetcher(&NetworkPolicy::default(), Arc::new(content), workspace, config);
+    let content = Arc::new(content);
+    let index = Arc::new(Index::open(&config.data_dir.join("index")));
+    let downloads = DownloadStore::new(content.clone(), index);
+    let fetcher = fetcher(&NetworkPolicy::default(), content, workspace, config);
+    let fetcher = fetcher.keeping(downloads, Terms { offline, lock: None });
     let credentials = Credentials::new(secrets.clone());
     let mut gatherer = Gatherer { fetcher, credentials, workspace, gathered: Gathered::default() };
     match &asked.context {
