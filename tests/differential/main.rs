@@ -33,7 +33,8 @@ fn every_case_comes_out_as_with_buildkit() {
     let filter = std::env::var("DIFFERENTIAL").unwrap_or_default();
     let cases = Case::all(&filter);
     let (home, registry) = (Home::new(), bases::registry());
-    home.policy(&registry, "");
+    // Without hosts to reach there is no authority to trust, which a step that prints its environment would show.
+    home.policy(&registry, "[network]\nallow = []\n");
     let (next, faults) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..JOBS {

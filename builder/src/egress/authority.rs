@@ -125,9 +125,8 @@ fn params() -> CertificateParams {
     params
 }
 
-/// The names that the policy covers (RFC 5280, section 4.2.1.10: a name stands for itself and all below it), and no
-/// address. None when the policy inspects nothing: an empty list would permit all.
-fn constraints(policy: &NetworkPolicy) -> Option<NameConstraints> {
+/// The names of the hosts whose TLS `policy` wants to be inspected: each stands for itself and what is below it.
+pub(super) fn names(policy: &NetworkPolicy) -> Vec<String> {
     let of_tls = |mirror: &&Mirror| {
         let port = mirror.host().port();
         port.is_none_or(|port| port == Scheme::Https.port())
@@ -143,6 +142,13 @@ fn constraints(policy: &NetworkPolicy) -> Option<NameConstraints> {
     names.retain(|name| {
         !all.iter().any(|above| name.strip_suffix(above).is_some_and(|rest| rest.ends_with('.')))
     });
+    names
+}
+
+/// The names that the policy covers (RFC 5280, section 4.2.1.10: a name stands for itself and all below it), and no
+/// address. None when the policy inspects nothing: an empty list would permit all.
+fn constraints(policy: &NetworkPolicy) -> Option<NameConstraints> {
+    let mut names = names(policy);
     if names.is_empty() {
         names.push("invalid".into());
     }

@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     EgressError, Shared,
-    authority::{Authority, AuthorityError},
+    authority::{Authority, AuthorityError, names},
     dns,
     flight::Flights,
     http,
@@ -146,6 +146,12 @@ impl StepNetwork {
     #[must_use]
     pub fn resolv_conf(&self) -> String {
         format!("nameserver {GATEWAY}\n")
+    }
+
+    /// Is there a host whose TLS would be inspected?
+    #[must_use]
+    pub fn inspects(&self) -> bool {
+        !names(&self.step.shared.policy).is_empty()
     }
 
     /// The certificate (DER) of the authority that answers for hosts whose TLS is inspected: the step's clients

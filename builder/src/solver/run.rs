@@ -143,7 +143,7 @@ async fn execute(
 ) -> Result<StepTraffic, SolveError> {
     let host = &solver.host;
     let network = open_network(solver, op, origin).await?;
-    let trusted = match &network {
+    let trusted = match network.as_ref().filter(|network| network.inspects()) {
         Some(network) => Some(Trusted::prepare(solver, network, active, &op.env).await?),
         None => None,
     };

@@ -165,6 +165,11 @@ impl<'a> SourceRoot<'a> {
         }
     }
 
+    /// Was nothing at `path` when the context was looked at, or nothing that is visible?
+    pub(super) fn lacks(&self, path: &Path) -> bool {
+        self.survey.as_ref().is_some_and(|survey| survey.find(path).is_none())
+    }
+
     /// The facts about an entry that was there a moment ago.
     ///
     /// # Errors

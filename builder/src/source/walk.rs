@@ -302,6 +302,9 @@ pub(super) fn holds_visible(root: &SourceRoot<'_>, path: &Path) -> Result<bool, 
             self.0
         }
     }
+    if root.lacks(path) {
+        return Ok(false);
+    }
     let mut any = Any(false);
     walk(root, path, &Filter::default(), &mut any)?;
     Ok(any.0)

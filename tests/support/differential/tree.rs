@@ -14,6 +14,22 @@ struct Node {
     inode: usize,
 }
 
+/// An entry of a layer.
+struct Member {
+    facts: String,
+    is_dir: bool,
+    /// Of which file it is another name.
+    first: Option<String>,
+}
+
+impl Member {
+    fn read(entry: &mut tar::Entry<'_, &[u8]>) -> Self {
+        let kind = entry.header().entry_type();
+        let first = (kind == tar::EntryType::Link).then(|| clean(&link_name(entry)));
+        Self { facts: facts(entry), is_dir: kind.is_dir(), first }
+    }
+}
+
 /// A merged tree.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
@@ -28,10 +44,11 @@ impl Tree {
         let mut entries = Vec::new();
         let mut archive = tar::Archive::new(tar);
         for entry in archive.entries().expect("a layer is a tar") {
-            let entry = entry.expect("a whole tar");
+            let mut entry = entry.expect("a whole tar");
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             names.push(name.clone());
-            entries.push((clean(&name), entry));
+            // Its contents can be read now, and not once the next one was asked for.
+            entries.push((clean(&name), Member::read(&mut entry)));
         }
         // What a layer removes is removed from those below, whatever the order in its tar.
         for (path, _) in &entries {
@@ -52,14 +69,12 @@ impl Tree {
         names
     }
 
-    fn add(&mut self, path: String, mut entry: tar::Entry<'_, &[u8]>) {
-        let node = if entry.header().entry_type() == tar::EntryType::Link {
-            let first = clean(&link_name(&entry));
+    fn add(&mut self, path: String, member: Member) {
+        let node = if let Some(first) = member.first {
             self.nodes.get(&first).cloned().expect("a hard link's first name is in the tree")
         } else {
             self.inodes += 1;
-            let is_dir = entry.header().entry_type().is_dir();
-            Node { facts: facts(&mut entry), is_dir, inode: self.inodes }
+            Node { facts: member.facts, is_dir: member.is_dir, inode: self.inodes }
         };
         if !node.is_dir {
             self.remove_below(&path);

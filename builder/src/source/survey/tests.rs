@@ -178,6 +178,22 @@ impl Copied {
 }
 
 #[test]
+fn a_hidden_file_is_passed_over_by_a_wildcard_and_explained_by_its_name() {
+    let dir = tree(&["a.txt", "b.txt"]);
+    let ignore = Ignore::parse("b.txt\n", ".dockerignore").unwrap();
+    let context = Context::open(dir.path(), Some(ignore)).unwrap();
+    let survey = context.survey().unwrap();
+    let source = context.at(&survey).unwrap();
+    let pick = |source_of: &str| {
+        let selection = Selection { sources: vec![source_of.into()], ..Selection::default() };
+        digest(&source, &selection, None).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(pick("*.txt"), Ok(()));
+    let told = pick("b.txt").unwrap_err();
+    assert!(told.contains(".dockerignore"), "{told}");
+}
+
+#[test]
 fn what_is_not_as_it_was_when_the_digest_was_taken_is_not_copied() {
     let changed = |path: &str| {
         let message = Some(format!("'{path}' changed while it was being read"));
