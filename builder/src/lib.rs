@@ -6,6 +6,7 @@
 //! - [`policy`]: the policy file, decided on but never read from disk here
 //! - [`secret`]: texts that no message, log or cache key may show
 //! - [`purl`]: package URLs, also of downloads
+//! - [`proxy`]: proxies on the way out, as the environment's variables name them
 //! - [`remote`]: addresses of repositories, files and images that the command line names
 //! - [`graph`]: what a Dockerfile asks for, as a graph of operations
 //! - [`lint`]: what can be said about a Dockerfile without building it
@@ -60,6 +61,7 @@ pub mod materials;
 pub mod oci;
 pub mod policy;
 pub mod provenance;
+pub mod proxy;
 pub mod purl;
 pub mod registry;
 pub mod remote;

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use touchmark_builder::fetch::GitProgram;
+use touchmark_builder::{fetch::GitProgram, proxy::Proxies};
 
 use crate::{error::CliError, ui::surroundings::Surroundings};
 
@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) docker_config: PathBuf,
     /// The user's own settings, which may be missing: `$XDG_CONFIG_HOME/touchmark/config.toml`.
     pub(crate) user_file: PathBuf,
+    /// The proxies on the way out, of which no step knows.
+    pub(crate) proxies: Proxies,
 }
 
 impl Config {
@@ -43,7 +45,10 @@ impl Config {
         let docker_config = directory("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker"));
         let settings =
             directory("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("touchmark");
+        let proxies = Proxies::read(|name| variable(name)?.into_string().ok());
+        let proxies = proxies.map_err(|error| CliError::usage(error.to_string()))?;
         Ok(Self {
+            proxies,
             user_file: settings.join("config.toml"),
             docker_config: docker_config.join("config.json"),
             search_path: search_path(&variable("PATH").unwrap_or_default()),

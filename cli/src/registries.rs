@@ -23,6 +23,6 @@ pub(crate) fn client(
     Ok(RegistryClient::new(
         Arc::new(policy.clone()),
         Arc::new(credentials),
-        TransportOptions::default(),
+        TransportOptions { proxies: config.proxies.clone(), ..TransportOptions::default() },
     ))
 }

@@ -84,7 +84,8 @@ const TALK: &[&str] = &[
 const PRINTING: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 
 /// Rooms of the builder that only compute.
-const PURE: &[&str] = &["oci", "secret", "purl", "dockerfile", "policy", "remote", "graph", "lint"];
+const PURE: &[&str] =
+    &["oci", "secret", "purl", "proxy", "dockerfile", "policy", "remote", "graph", "lint"];
 
 /// Rooms whose output is part of an image or of what is said about it.
 const CONTENT: &[&str] = &[

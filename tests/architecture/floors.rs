@@ -13,7 +13,10 @@ pub(crate) struct Floor {
 
 /// `builder/src`, lowest floor first.
 pub(crate) const BUILDER: &[Floor] = &[
-    Floor { name: "pure", rooms: &["oci", "secret", "purl", "dockerfile", "policy", "remote"] },
+    Floor {
+        name: "pure",
+        rooms: &["oci", "secret", "purl", "proxy", "dockerfile", "policy", "remote"],
+    },
     Floor { name: "graph", rooms: &["graph", "lint"] },
     Floor { name: "bytes", rooms: &["content", "layer", "downloads"] },
     Floor { name: "edges", rooms: &["authorities", "registry", "worker", "snapshot"] },

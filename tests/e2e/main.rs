@@ -51,4 +51,5 @@ mod tampering;
 mod trace;
 mod trust;
 mod uploads;
+mod way_out;
 mod worker;

@@ -15,7 +15,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 
 use crate::oci::digest::Hashing;
 
-use super::{exchange::Exchange, upstream::causes};
+use super::{allowance::Allowance, exchange::Exchange, upstream::causes};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -63,7 +63,7 @@ impl Body for CountedBody {
 pub(super) struct RecordedBody {
     inner: reqwest::Body,
     open: Option<Open>,
-    limit: u64,
+    allowance: Allowance,
 }
 
 /// What there is to do until the end.
@@ -99,8 +99,8 @@ impl Open {
 }
 
 impl RecordedBody {
-    pub(super) fn new(inner: reqwest::Body, open: Open, limit: u64) -> Self {
-        Self { inner, open: Some(open), limit }
+    pub(super) fn new(inner: reqwest::Body, open: Open, allowance: Allowance) -> Self {
+        Self { inner, open: Some(open), allowance }
     }
 
     /// The server drops a body of known length after its last byte without asking for the end, so the
@@ -108,13 +108,7 @@ impl RecordedBody {
     fn pass(&mut self, data: &[u8]) -> Result<(), BoxError> {
         let Some(open) = &mut self.open else { return Ok(()) };
         open.note(data);
-        if open.hashing.count() > self.limit {
-            return Err(format!(
-                "the body is larger than {} bytes (limits.body-bytes)",
-                self.limit
-            )
-            .into());
-        }
+        self.allowance.take(data.len() as u64)?;
         if open.is_full()
             && let Some(open) = self.open.take()
         {

@@ -9,7 +9,7 @@ use std::{
 
 use http_body_util::BodyExt;
 use hyper::{
-    HeaderMap, Response, StatusCode, Version,
+    HeaderMap, Method, Response, StatusCode, Version,
     header::{
         AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
         IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, TRANSFER_ENCODING,
@@ -26,7 +26,7 @@ use crate::{
 use super::{
     flight::{End, Head, Progress, cannot_keep},
     relay::end_to_end,
-    upstream::{Upstreams, causes, is_private_refusal},
+    upstream::{Unanswered, Upstreams, causes},
 };
 
 /// An answer that was confirmed again is written down when it was not for so long, in seconds.
@@ -45,8 +45,6 @@ pub(super) struct Errand {
     pub(super) headers: HeaderMap,
     pub(super) store: DownloadStore,
     pub(super) terms: Terms,
-    /// Bytes of the body.
-    pub(super) limit: u64,
 }
 
 impl Errand {
@@ -82,11 +80,11 @@ impl Errand {
             put(IF_NONE_MATCH, ETAG);
             put(IF_MODIFIED_SINCE, LAST_MODIFIED);
         }
-        let request = self.upstreams.client(&self.target).get(&self.fetched).headers(headers);
-        match (request.send().await, prior) {
-            (Err(error), _) if is_private_refusal(&error) => End::Private,
-            (Err(error), _) => {
-                End::Broken(format!("the upstream did not answer: {}", causes(&error)))
+        let request = self.upstreams.request(&self.target, Method::GET, &self.fetched);
+        match (self.upstreams.send(&self.target, request.headers(headers)).await, prior) {
+            (Err(Unanswered::Private), _) => End::Private,
+            (Err(Unanswered::Broken(reason)), _) => {
+                End::Broken(format!("the upstream did not answer: {reason}"))
             }
             (Ok(response), Some(prior)) if response.status() == StatusCode::NOT_MODIFIED => {
                 self.confirmed(prior, response.headers(), progress)
@@ -165,6 +163,10 @@ impl Errand {
         let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let announced = length.and_then(|length| length.parse().ok());
         let announced = if bodiless { Some(0) } else { announced };
+        let mut allowance = self.upstreams.allowance(&self.target);
+        if let Err(reason) = allowance.expect(announced.unwrap_or(0)) {
+            return End::Broken(reason);
+        }
         let framed = announced.is_some() || chunked || head.version == Version::HTTP_2;
         let reason = incomplete(head.status, framed);
         let headers = end_to_end(&head.headers);
@@ -190,14 +192,11 @@ impl Errand {
                     return End::Broken(format!("the upstream broke off: {}", causes(&error)));
                 }
             };
+            if let Err(reason) = allowance.take(data.len() as u64) {
+                return End::Broken(reason);
+            }
             if let Err(error) = writer.write_all(&data) {
                 return cannot_keep(&error);
-            }
-            if writer.count() > self.limit {
-                let limit = self.limit;
-                return End::Broken(format!(
-                    "the body is larger than {limit} bytes (limits.body-bytes)"
-                ));
             }
             progress.send_modify(|now| now.length = writer.count());
         }

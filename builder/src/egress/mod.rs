@@ -1,13 +1,14 @@
 //! The network of RUN steps: only what the policy allows gets out, and all of it is written down.
-//! `address`, `names`, `record`, `dns_message`, `client_hello`, `authority`, `conditional` (what a client gets of an
+//! `address`, `way_out`, `allowance`, `through_proxy`, `names`, `record`, `dns_message`, `client_hello`, `authority`, `conditional` (what a client gets of an
 //! answer) ← `exchange`, `upstream` ← `errand` (one fetch into the download store) ← `flight` (for all who ask for it)
 //! ← `from_store` ← `body`, `tunnel` ← `relay` ← `dns`, `http` ← `tls`, `ssh` ← `namespace` ← `ahead`, `step`.
 //!
-//! Absent: ports other than 22, 53, 80 and 443. What a step sends elsewhere is refused
+//! Absent: ports other than 22, 53, 80, 443 and those of the policy's tunnels. What a step sends elsewhere is refused
 //! by the kernel of its egress namespace and is not recorded one by one.
 
 mod address;
 mod ahead;
+mod allowance;
 mod authority;
 mod body;
 pub mod client_hello;
@@ -27,9 +28,11 @@ mod ssh;
 mod step;
 #[cfg(test)]
 mod tests;
+mod through_proxy;
 mod tls;
 mod tunnel;
 mod upstream;
+mod way_out;
 
 use std::{
     fmt, mem,
@@ -47,7 +50,8 @@ use crate::{
     downloads::{DownloadStore, Terms},
     policy::NetworkPolicy,
 };
-pub(crate) use upstream::{UpstreamError, Upstreams, causes, is_private_refusal};
+pub(crate) use upstream::{Unanswered, UpstreamError, Upstreams, causes};
+pub use way_out::{LoginError, Logins, WayOut};
 
 /// The way out for the steps of one build.
 #[derive(Debug)]
@@ -99,16 +103,22 @@ pub enum EgressError {
 }
 
 impl Egress {
-    /// Steps will reach what `policy` allows, through `store`, on these terms.
+    /// Steps will reach what `policy` allows, through `store`, on these terms, by this way.
     #[must_use]
-    pub fn new(policy: Arc<NetworkPolicy>, store: Option<DownloadStore>, terms: Terms) -> Self {
-        let shared = Upstreams::new(&policy).map(|upstreams| {
+    pub fn new(
+        policy: Arc<NetworkPolicy>,
+        store: Option<DownloadStore>,
+        terms: Terms,
+        way: WayOut,
+    ) -> Self {
+        let ahead = Ahead::new(policy.tunnel_ports().into_iter().collect());
+        let shared = Upstreams::new(&policy, way).map(|upstreams| {
             let upstreams = if terms.offline { upstreams.unplugged() } else { upstreams };
             let (flights, finished) = (flight::Flights::default(), step::Finished::default());
             let authority = OnceLock::new();
             Arc::new(Shared { policy, upstreams, authority, store, terms, flights, finished })
         });
-        Self { shared: shared.map_err(|error| error.to_string()), ahead: Ahead::default() }
+        Self { shared: shared.map_err(|error| error.to_string()), ahead }
     }
 
     /// As many more steps are to come: while one runs, the namespaces of the next are made.

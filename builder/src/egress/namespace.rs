@@ -10,6 +10,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket},
     os::fd::AsRawFd,
+    sync::Arc,
     thread,
 };
 
@@ -69,16 +70,18 @@ pub(super) struct Namespaces {
     pub(super) http: TcpListener,
     pub(super) tls: TcpListener,
     pub(super) ssh: TcpListener,
+    /// At the ports of the policy's tunnels.
+    pub(super) tunnels: Vec<TcpListener>,
 }
 
 impl Namespaces {
     /// Makes both namespaces on a thread of its own, because a thread cannot come back from
-    /// `unshare`, and ends that thread.
-    pub(super) async fn open() -> Result<Self, NamespaceError> {
+    /// `unshare`, and ends that thread. `tunnels` are ports at which is listened, too.
+    pub(super) async fn open(tunnels: Arc<[u16]>) -> Result<Self, NamespaceError> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let run = move || {
             // The receiver is gone when the build was cancelled; then the descriptors just close.
-            let _ = sender.send(build());
+            let _ = sender.send(build(&tunnels));
         };
         let spawned = thread::Builder::new().name("egress".into()).spawn(run);
         spawned.map_err(io_fault("start a thread for"))?;
@@ -87,7 +90,7 @@ impl Namespaces {
     }
 }
 
-fn build() -> Result<Namespaces, NamespaceError> {
+fn build(tunnels: &[u16]) -> Result<Namespaces, NamespaceError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -105,7 +108,9 @@ fn build() -> Result<Namespaces, NamespaceError> {
         let dns_udp = UdpSocket::bind(dns).map_err(io_fault("listen for DNS in"))?;
         dns_udp.set_nonblocking(true).map_err(io_fault("listen for DNS in"))?;
         let (dns_tcp, http, tls) = (listen(dns)?, listen(any(80))?, listen(any(443))?);
-        Ok(Namespaces { step, dns_udp, dns_tcp, http, tls, ssh: listen(any(22))? })
+        let ssh = listen(any(22))?;
+        let tunnels = tunnels.iter().map(|port| listen(any(*port))).collect::<Result<_, _>>()?;
+        Ok(Namespaces { step, dns_udp, dns_tcp, http, tls, ssh, tunnels })
     })
 }
 

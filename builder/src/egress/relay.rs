@@ -11,10 +11,14 @@ use hyper::{
 
 use crate::{
     downloads::{Breach, DownloadStore, StoredAnswer},
-    policy::mirror::{Scheme, Target},
+    policy::{
+        care::Care,
+        mirror::{Scheme, Target},
+    },
 };
 
 use super::{
+    allowance::Allowance,
     body::{CountedBody, Open, RecordedBody},
     conditional::unconditional,
     errand::{Errand, now},
@@ -23,7 +27,8 @@ use super::{
     from_store,
     record::RefusalKind,
     step::Step,
-    upstream::{causes, is_private_refusal},
+    through_proxy::PROXY_REMEDY,
+    upstream::Unanswered,
 };
 
 /// An answer for the step.
@@ -48,7 +53,8 @@ impl Asked {
     /// The address as the step asked for it.
     fn url(&self, uri: &Uri) -> String {
         let (host, port, path) = (self.host.clone(), self.port, uri.path().to_owned());
-        Target { scheme: self.scheme, host, port, path, named: false }.url(uri.query())
+        Target { scheme: self.scheme, host, port, path, named: false, care: Care::default() }
+            .url(uri.query())
     }
 }
 
@@ -77,14 +83,13 @@ pub(super) async fn relay(request: Request<Incoming>, asked: &Asked, step: &Arc<
                 headers: unconditional(&headers),
                 store: store.clone(),
                 terms: step.terms().clone(),
-                limit: step.policy().limits().body,
             };
             let flight = step.flights().join(errand);
             match from_store::pass_on(flight, &headers, &url, exchange, step).await {
                 Ok(reply) => reply,
                 Err(End::Private) => private(asked, step),
-                Err(End::Broken(reason)) => unanswered(&fetched, &reason),
-                Err(End::Whole(..)) => unanswered(&fetched, "it has no head"),
+                Err(End::Broken(reason)) => unanswered(&fetched, &reason, asked, step),
+                Err(End::Whole(..)) => unanswered(&fetched, "it has no head", asked, step),
             }
         }
         _ if step.terms().offline => {
@@ -147,32 +152,54 @@ async fn forward(
     mut exchange: Exchange,
     step: &Arc<Step>,
 ) -> Reply {
-    let client = step.upstreams().client(&asked.target);
-    let mut outgoing = client.request(method.clone(), fetched).headers(headers.clone());
+    let upstreams = step.upstreams();
+    let mut outgoing = upstreams.request(&asked.target, method.clone(), fetched);
+    outgoing = outgoing.headers(headers.clone());
     if !body.is_end_stream() {
         let counted = CountedBody::new(body, exchange.sent());
         outgoing = outgoing.body(reqwest::Body::wrap(counted));
     }
-    let response = match outgoing.send().await {
+    let response = match upstreams.send(&asked.target, outgoing).await {
         Ok(response) => response,
-        Err(error) if is_private_refusal(&error) => {
+        Err(Unanswered::Private) => {
             exchange.forget();
             return private(asked, step);
         }
-        Err(error) => {
-            let reason = format!("the upstream did not answer: {}", causes(&error));
+        Err(Unanswered::Broken(reason)) => {
+            let reason = format!("the upstream did not answer: {reason}");
             exchange.broken(reason.clone());
-            return unanswered(fetched, &reason);
+            return unanswered(fetched, &reason, asked, step);
         }
     };
     exchange.answered(response.status().as_u16());
+    let allowance = upstreams.allowance(&asked.target);
+    let announced = response.content_length().filter(|_| method != Method::HEAD);
+    if let Err(reason) = allowance.expect(announced.unwrap_or(0)) {
+        exchange.broken(reason.clone());
+        return unanswered(fetched, &reason, asked, step);
+    }
     if let Some(kept) = kept {
         kept.keep(response.status(), &end_to_end(response.headers()), &headers);
     }
-    pass_back(response, &method, exchange, step)
+    pass_back(response, &method, exchange, allowance)
 }
 
-fn unanswered(fetched: &str, reason: &str) -> Reply {
+/// Where a proxy is at fault, the build's report says so, too: no client of a step can know.
+fn unanswered(fetched: &str, reason: &str, asked: &Asked, step: &Step) -> Reply {
+    let by_proxy = step.upstreams().proxy(&asked.target);
+    let remedy = match by_proxy.filter(|proxy| reason.contains(&proxy.to_string())) {
+        Some(_) => Some(PROXY_REMEDY.into()),
+        None if reason.contains("(limits.") => Some(format!(
+            "where that much is expected, raise the limit in touchmark.toml, under [network.limits] or for this mirror:\n  \
+             [[network.mirror]]\n  host = \"{}\"\n  limits = {{ body-bytes = …, total-bytes = … }}",
+            asked.host
+        )),
+        None => None,
+    };
+    if let Some(remedy) = remedy {
+        let kind = RefusalKind::Request(reason.to_owned());
+        step.recorder().refuse(&asked.host, asked.port, kind, remedy);
+    }
     text(StatusCode::BAD_GATEWAY, &format!("{fetched}: {reason}"))
 }
 
@@ -190,7 +217,7 @@ fn pass_back(
     response: reqwest::Response,
     method: &Method,
     exchange: Exchange,
-    step: &Step,
+    allowance: Allowance,
 ) -> Reply {
     let (mut head, body) = hyper::http::Response::<reqwest::Body>::from(response).into_parts();
     let chunked = head.headers.contains_key(TRANSFER_ENCODING);
@@ -207,7 +234,7 @@ fn pass_back(
         return Response::from_parts(head, empty());
     }
     let open = Open::new(exchange, expected, reason);
-    let recorded = RecordedBody::new(body, open, step.policy().limits().body);
+    let recorded = RecordedBody::new(body, open, allowance);
     Response::from_parts(head, recorded.boxed_unsync())
 }
 

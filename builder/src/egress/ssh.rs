@@ -1,5 +1,6 @@
-//! SSH from a step: passed through to the host behind the address, where a rule names its port 22. What
-//! travels inside is not seen, and nothing in it names the host: the address alone does.
+//! SSH from a step, and whatever it speaks at the ports of the policy's tunnels: passed through to the host behind the
+//! address, where a rule names the port. What travels inside is not seen, and nothing in it names the host: the address
+//! alone does.
 
 use std::sync::Arc;
 
@@ -13,18 +14,22 @@ use super::{record::RefusalKind, step::Step, tunnel::Tunnel};
 pub(super) async fn serve(stream: TcpStream, step: Arc<Step>) {
     let _ = stream.set_nodelay(true);
     let Ok(destination) = stream.local_addr() else { return };
-    let port = Scheme::Ssh.port();
+    let port = destination.port();
     let Some(name) = step.names().name(destination.ip()) else {
         let address = destination.ip().to_string();
         let remedy = step.direct_remedy(None);
         step.recorder().refuse(&address, port, RefusalKind::DirectAddress, remedy);
         return;
     };
-    match step.policy().decide_ssh(&name) {
+    let (scheme, decision) = match port == Scheme::Ssh.port() {
+        true => (Scheme::Ssh, step.policy().decide_ssh(&name)),
+        false => (Scheme::Tcp, step.policy().decide_tcp(&name, port)),
+    };
+    match decision {
         Decision::Allow { upstream, rule, .. } => {
-            let (scheme, fetched) = (Scheme::Ssh, upstream.clone());
-            let tunnel = Tunnel { scheme, name: &name, target: &upstream, fetched, rule };
-            // Closing the connection is all that SSH has to say no.
+            let fetched = upstream.clone();
+            let tunnel = Tunnel { scheme, name: &name, port, target: &upstream, fetched, rule };
+            // Closing the connection is all that there is to say no.
             let _ = tunnel.pass(stream, &[], &step).await;
         }
         Decision::Deny { reason, remedy } => {

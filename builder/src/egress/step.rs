@@ -109,7 +109,7 @@ impl StepNetwork {
         namespaces: Namespaces,
         origin: StepOrigin,
     ) -> Result<Self, EgressError> {
-        let Namespaces { step: namespace, dns_udp, dns_tcp, http, tls, ssh } = namespaces;
+        let Namespaces { step: namespace, dns_udp, dns_tcp, http, tls, ssh, tunnels } = namespaces;
         let io = |source| NamespaceError::Io { step: "serve", source };
         let dns_udp = UdpSocket::from_std(dns_udp).map_err(io)?;
         let dns_tcp = TcpListener::from_std(dns_tcp).map_err(io)?;
@@ -131,6 +131,10 @@ impl StepNetwork {
         servers.spawn(accept(dns_tcp, stopped.clone(), step.clone(), dns::serve_tcp));
         servers.spawn(accept(http, stopped.clone(), step.clone(), http::serve));
         servers.spawn(accept(tls, stopped.clone(), step.clone(), tls::serve));
+        for tunnel in tunnels {
+            let tunnel = TcpListener::from_std(tunnel).map_err(io)?;
+            servers.spawn(accept(tunnel, stopped.clone(), step.clone(), ssh::serve));
+        }
         servers.spawn(accept(ssh, stopped, step.clone(), ssh::serve));
         Ok(Self { step, namespace, stop, servers })
     }

@@ -197,7 +197,7 @@ async fn tunnel(
     step: &Arc<Step>,
 ) {
     let fetched = Target { scheme: Scheme::Https, ..target.clone() };
-    let tunnel = Tunnel { scheme: Scheme::Https, name, target, fetched, rule };
+    let tunnel = Tunnel { scheme: Scheme::Https, name, port: PORT, target, fetched, rule };
     if let Err(stream) = tunnel.pass(stream, &hello, step).await {
         deny(stream).await;
     }

@@ -1,4 +1,4 @@
-//! A connection of which nothing is seen but where it goes: TLS and SSH.
+//! A connection of which nothing is seen but where it goes: TLS, SSH, and what is spoken at other ports.
 
 use std::{
     io,
@@ -15,9 +15,15 @@ use tokio::{
     time::sleep,
 };
 
-use crate::policy::mirror::{Scheme, Target};
+use crate::policy::{
+    care::Care,
+    mirror::{Scheme, Target},
+};
 
-use super::{exchange::Exchange, record::RefusalKind, step::Step, upstream::UpstreamError};
+use super::{
+    exchange::Exchange, record::RefusalKind, step::Step, through_proxy::PROXY_REMEDY,
+    upstream::UpstreamError,
+};
 
 /// What is known about the connection.
 pub(super) struct Tunnel<'a> {
@@ -25,6 +31,8 @@ pub(super) struct Tunnel<'a> {
     pub(super) scheme: Scheme,
     /// The name that the step asked for.
     pub(super) name: &'a str,
+    /// The port that it asked for.
+    pub(super) port: u16,
     /// Where it leads.
     pub(super) target: &'a Target,
     /// The same as the record shows it.
@@ -42,20 +50,28 @@ impl Tunnel<'_> {
         first: &[u8],
         step: &Arc<Step>,
     ) -> Result<(), TcpStream> {
-        let Self { scheme, name, target, fetched, rule } = self;
-        let asked = format!("{scheme}://{name}");
+        let Self { scheme, name, port, target, fetched, rule } = self;
+        let (host, path) = (name.to_owned(), String::new());
+        let asked = Target { scheme, host, port, path, named: false, care: Care::default() };
+        let asked = asked.url(None);
         let mut exchange =
-            Exchange::begin(step.recorder(), "CONNECT", asked, fetched.url(None), rule);
+            Exchange::begin(step.recorder(), "CONNECT", asked.clone(), fetched.url(None), rule);
         let upstream = match step.upstreams().connect(target).await {
             Ok(upstream) => upstream,
             Err(UpstreamError::Private { .. }) => {
-                let lines = crate::policy::network::remedy(name);
-                let remedy = format!("{lines}\n  upstream = \"{scheme}://{name}\"");
-                step.recorder().refuse(name, scheme.port(), RefusalKind::PrivateUpstream, remedy);
+                let usual = port == scheme.port();
+                let host = if usual { name.to_owned() } else { format!("{name}:{port}") };
+                let lines = crate::policy::network::remedy(&host);
+                let remedy = format!("{lines}\n  upstream = \"{asked}\"");
+                step.recorder().refuse(name, port, RefusalKind::PrivateUpstream, remedy);
                 exchange.forget();
                 return Err(stream);
             }
             Err(error) => {
+                if let UpstreamError::Proxy(reason) = &error {
+                    let kind = RefusalKind::Request(reason.clone());
+                    step.recorder().refuse(name, port, kind, PROXY_REMEDY.into());
+                }
                 exchange.broken(error.to_string());
                 return Err(stream);
             }
@@ -70,7 +86,11 @@ impl Tunnel<'_> {
             () = idle => {}
         }
         drop(watched);
-        let hidden = if scheme == Scheme::Ssh { "SSH" } else { "TLS" };
+        let hidden = match scheme {
+            Scheme::Ssh => "SSH",
+            Scheme::Tcp => "TCP",
+            Scheme::Http | Scheme::Https => "TLS",
+        };
         exchange.broken(format!("{hidden} not inspected"));
         Ok(())
     }

@@ -1,13 +1,18 @@
 //! The way out: HTTP clients and sockets in the builder's own network, to addresses that were checked.
 
 use std::{
+    collections::HashMap,
     error::Error,
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{
+    Method, RequestBuilder, Response,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{AUTHORIZATION, HeaderValue},
+};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::{
@@ -16,18 +21,39 @@ use crate::{
         mirror::Target,
         network::{Limits, NetworkPolicy},
     },
+    proxy::{Proxies, Proxy},
+    secret::Secret,
 };
 
-use super::address::is_private;
+use super::{
+    WayOut,
+    address::is_private,
+    allowance::{Allowance, Meter},
+    through_proxy,
+};
 
-/// Clients for upstreams, which may have private addresses only where the policy names them.
-#[derive(Debug, Clone)]
+/// Clients for upstreams, which may have private addresses only where the policy names them. Through a proxy, the proxy
+/// resolves names.
+#[derive(Clone)]
 pub(crate) struct Upstreams {
     checked: reqwest::Client,
     free: reqwest::Client,
+    /// By the proxy's address.
+    proxied: HashMap<String, reqwest::Client>,
+    way: WayOut,
+    meter: Meter,
     deny_private: bool,
     limits: Limits,
     unplugged: bool,
+}
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// The address is private, and the policy does not name it.
+    Private,
+    /// The reason, one line.
+    Broken(String),
 }
 
 /// Why an upstream was not reached.
@@ -41,6 +67,8 @@ pub(crate) enum UpstreamError {
     Unknown { host: String, source: io::Error },
     #[error("cannot connect to '{host}': {source}")]
     Unreachable { host: String, source: io::Error },
+    #[error("{0}")]
+    Proxy(String),
 }
 
 /// Why there is no HTTP client.
@@ -69,14 +97,26 @@ impl Resolve for CheckingResolver {
     }
 }
 
+impl fmt::Debug for Upstreams {
+    /// Clients may show the addresses of their proxies, which may hold passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstreams").field("way", &self.way).finish_non_exhaustive()
+    }
+}
+
 impl Upstreams {
     /// # Errors
     /// When no HTTP client can be made at all.
-    pub(crate) fn new(policy: &NetworkPolicy) -> Result<Self, ClientError> {
+    pub(crate) fn new(policy: &NetworkPolicy, way: WayOut) -> Result<Self, ClientError> {
         let limits = policy.limits();
         let deny_private = policy.deny_private();
-        let (checked, free) = (client(policy, deny_private)?, client(policy, false)?);
-        Ok(Self { checked, free, deny_private, limits, unplugged: false })
+        let (checked, free) = (client(policy, deny_private, None)?, client(policy, false, None)?);
+        let mut proxied = HashMap::new();
+        for proxy in way.proxies.all() {
+            proxied.insert(proxy.to_string(), client(policy, false, Some(proxy))?);
+        }
+        let meter = Meter::default();
+        Ok(Self { checked, free, proxied, way, meter, deny_private, limits, unplugged: false })
     }
 
     /// The same, but nothing is connected to.
@@ -84,10 +124,63 @@ impl Upstreams {
         Self { unplugged: true, ..self }
     }
 
-    /// The client for `target`. An address in the URL is not resolved, hence not checked: only the
-    /// policy can have put it there.
-    pub(crate) fn client(&self, target: &Target) -> &reqwest::Client {
-        if target.named { &self.free } else { &self.checked }
+    /// The proxy on the way to `target`.
+    pub(crate) fn proxy(&self, target: &Target) -> Option<&Proxy> {
+        self.way.proxies.of(&target.scheme.to_string(), &target.host, target.port)
+    }
+
+    /// The proxies on all ways.
+    pub(crate) fn proxies(&self) -> &Proxies {
+        &self.way.proxies
+    }
+
+    /// What logs in with the mirror: the value of `Authorization`.
+    pub(crate) fn login(&self, target: &Target) -> Option<&Secret> {
+        self.way.logins.value(target.care.login.as_ref()?)
+    }
+
+    /// What one answer of `target` may bring.
+    pub(crate) fn allowance(&self, target: &Target) -> Allowance {
+        self.meter.allowance(&target.care, self.limits)
+    }
+
+    /// A request to `target`, at the address `url`, to be sent by [`Upstreams::send`]. An address in the URL is not
+    /// resolved, hence not checked: only the policy can have put it there.
+    pub(crate) fn request(&self, target: &Target, method: Method, url: &str) -> RequestBuilder {
+        let proxied = self.proxy(target).and_then(|proxy| self.proxied.get(&proxy.to_string()));
+        let direct = if target.named { &self.free } else { &self.checked };
+        let request = proxied.unwrap_or(direct).request(method, url);
+        match target.care.time.or(self.limits.time) {
+            Some(time) => request.timeout(time),
+            None => request,
+        }
+    }
+
+    /// Sends it. The mirror's own login goes before any that a step has.
+    pub(crate) async fn send(
+        &self,
+        target: &Target,
+        request: RequestBuilder,
+    ) -> Result<Response, Unanswered> {
+        let login = self.login(target).map(|login| HeaderValue::from_str(login.expose_secret()));
+        let request = match login {
+            Some(Ok(mut value)) => {
+                value.set_sensitive(true);
+                request.headers([(AUTHORIZATION, value)].into_iter().collect())
+            }
+            _ => request,
+        };
+        let answer = request.send().await;
+        match (answer, self.proxy(target)) {
+            (Err(error), _) if is_private_refusal(&error) => Err(Unanswered::Private),
+            (Err(error), None) => Err(Unanswered::Broken(causes(&error))),
+            (Err(error), Some(proxy)) => Err(Unanswered::Broken(through(proxy, &error))),
+            // A plain request is answered by the proxy itself.
+            (Ok(answer), Some(proxy)) if answer.status().as_u16() == 407 => {
+                Err(Unanswered::Broken(proxy.wants_login()))
+            }
+            (Ok(answer), _) => Ok(answer),
+        }
     }
 
     /// The addresses of `target` that may be connected to.
@@ -114,9 +207,14 @@ impl Upstreams {
         if self.unplugged {
             return Err(UpstreamError::Unplugged { host: host.clone() });
         }
+        let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+        if let Some(proxy) = self.proxy(target) {
+            let connected = timeout(self.limits.connect, through_proxy::connect(proxy, target));
+            let late = |_| UpstreamError::Proxy(format!("{proxy} does not answer"));
+            return connected.await.map_err(late)?.map_err(UpstreamError::Proxy);
+        }
         let found = addresses(host, target.port, self.deny_private && !target.named).await?;
         let connecting = timeout(self.limits.connect, TcpStream::connect(found.as_slice()));
-        let late = |_| io::Error::from(io::ErrorKind::TimedOut);
         let stream = connecting.await.map_err(late).and_then(|connected| connected);
         let stream =
             stream.map_err(|source| UpstreamError::Unreachable { host: host.clone(), source })?;
@@ -126,18 +224,26 @@ impl Upstreams {
     }
 }
 
-fn client(policy: &NetworkPolicy, deny_private: bool) -> Result<reqwest::Client, ClientError> {
+fn client(
+    policy: &NetworkPolicy,
+    deny_private: bool,
+    proxy: Option<&Proxy>,
+) -> Result<reqwest::Client, ClientError> {
     let limits = policy.limits();
     let tls = client_config(policy.authorities().to_vec(), &[b"h2", b"http/1.1"])?;
-    Ok(reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .dns_resolver(Arc::new(CheckingResolver { deny_private }))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .referer(false)
         .connect_timeout(limits.connect)
         .read_timeout(limits.idle)
-        .tls_backend_preconfigured(tls)
-        .build()?)
+        .tls_backend_preconfigured(tls);
+    let builder = match proxy {
+        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.url().expose_secret())?),
+        None => builder,
+    };
+    Ok(builder.build()?)
 }
 
 async fn addresses(
@@ -158,8 +264,26 @@ async fn addresses(
     }
 }
 
+/// Why there is no answer through a proxy.
+fn through(proxy: &Proxy, error: &reqwest::Error) -> String {
+    let text = causes(error);
+    if text.contains("proxy authorization required") {
+        return proxy.wants_login();
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<io::Error>()
+            && refused.kind() == io::ErrorKind::ConnectionRefused
+        {
+            return format!("{proxy} cannot be reached: {}", through_proxy::plain(refused));
+        }
+        cause = error.source();
+    }
+    format!("through {proxy}: {text}")
+}
+
 /// Did the request fail because the address is private?
-pub(crate) fn is_private_refusal(error: &(dyn Error + 'static)) -> bool {
+fn is_private_refusal(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if matches!(error.downcast_ref(), Some(UpstreamError::Private { .. })) {

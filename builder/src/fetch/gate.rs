@@ -8,6 +8,7 @@ use url::Url;
 use super::FetchError;
 use crate::policy::{
     NetworkPolicy,
+    care::Care,
     mirror::{Scheme, Target},
     network::Decision,
 };
@@ -40,7 +41,14 @@ impl Gate {
         let policy = match self {
             Self::CommandLine => {
                 let path = url.path().to_owned();
-                let target = Target { scheme, host: host.into(), port, path, named: true };
+                let target = Target {
+                    scheme,
+                    host: host.into(),
+                    port,
+                    path,
+                    named: true,
+                    care: Care::default(),
+                };
                 return Ok(Permit { target, rule: COMMAND_LINE.into() });
             }
             Self::Policy(policy) => policy,

@@ -13,12 +13,13 @@ use super::{
     credentials::Credentials,
     gate::{COMMAND_LINE, Permit},
     git_program::{GitProgram, Session},
+    reference::choose,
     settle::settle,
 };
 use crate::{
     egress::{RequestRecord, StepOrigin, UpstreamError},
     policy::network::remedy,
-    remote::{GitAddress, RefKind, Transport},
+    remote::{GitAddress, Transport},
 };
 
 /// What is asked for.
@@ -243,9 +244,16 @@ impl Fetcher {
         if let Some(pin) = &permit.pin {
             session.settings.push(("http.curloptResolve".into(), pin.clone()));
         }
-        if let (Some(origin), Some(secret)) =
-            (permit.origin.as_ref(), ask.credentials.git(&address.host, address.port)?)
-        {
+        if let Some((proxy, shown)) = &permit.proxy {
+            session.hidden.push((proxy.clone(), shown.clone()));
+            session.through = Some(shown.clone());
+            session.settings.push(("http.proxy".into(), proxy.clone()));
+        }
+        let login = match permit.login.clone() {
+            Some(login) => Some(login),
+            None => ask.credentials.git(&address.host, address.port)?,
+        };
+        if let (Some(origin), Some(secret)) = (permit.origin.as_ref(), login) {
             let header = format!("Authorization: {}", secret.expose_secret());
             session.hidden.push((header.clone(), "a header".into()));
             session.settings.push((format!("http.{origin}/.extraHeader"), header));
@@ -262,6 +270,8 @@ impl Fetcher {
                 origin: address.origin(),
                 rule: COMMAND_LINE.into(),
                 pin: None,
+                proxy: self.git_proxy(&address.url())?,
+                login: None,
             });
         }
         if !matches!(address.transport, Transport::Http | Transport::Https) {
@@ -281,8 +291,14 @@ impl Fetcher {
         if let Some(repository) = target.path.strip_suffix("/info/refs") {
             target.path = repository.to_owned();
         }
-        let pin = self.pin(address, &target).await?;
         let shown = target.url(None);
+        let proxy = self.git_proxy(&shown)?;
+        // A proxy resolves names by itself.
+        let pin = match proxy {
+            Some(_) => None,
+            None => Some(self.pin(address, &target).await?),
+        };
+        let login = self.upstreams()?.login(&target).cloned();
         let user = match (url.username(), url.password()) {
             ("", _) => String::new(),
             (user, None) => format!("{user}@"),
@@ -295,8 +311,18 @@ impl Fetcher {
             origin: Some(format!("{scheme}://{}", &rest[..origin_end])),
             shown,
             rule,
-            pin: Some(pin),
+            pin,
+            proxy,
+            login,
         })
+    }
+
+    /// The proxy for a repository, with its login and without.
+    fn git_proxy(&self, url: &str) -> Result<Option<(String, String)>, FetchError> {
+        let Ok(url) = Url::parse(url) else { return Ok(None) };
+        let web = matches!(url.scheme(), "http" | "https");
+        let proxy = self.upstreams()?.proxies().of_url(&url).filter(|_| web);
+        Ok(proxy.map(|proxy| (proxy.url().expose_secret().to_owned(), proxy.to_string())))
     }
 
     /// git connects to the very addresses that were checked.
@@ -324,7 +350,7 @@ impl Fetcher {
 }
 
 /// Where git may go.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct GitPermit {
     /// May hold a password.
     url: String,
@@ -333,28 +359,10 @@ pub(super) struct GitPermit {
     rule: String,
     /// `host:port:address,…` for libcurl.
     pin: Option<String>,
-}
-
-/// Picks what git-checkout(1) would of the answer of ls-remote: a full reference, a branch, a tag; the
-/// commit behind an annotated tag.
-fn choose(answer: &str, name: &str, kind: RefKind) -> Option<(String, String)> {
-    let find = |wanted: &str| {
-        let line = answer.lines().filter_map(|line| line.split_once('\t'));
-        let at = |full: &str| line.clone().find(|(_, found)| *found == full);
-        let (commit, _) = at(&format!("{wanted}^{{}}")).or_else(|| at(wanted))?;
-        GitAddress::is_commit(commit).then(|| (commit.to_owned(), wanted.to_owned()))
-    };
-    let head = || find(&format!("refs/heads/{name}"));
-    let tag = || find(&format!("refs/tags/{name}"));
-    match kind {
-        RefKind::Branch => head(),
-        RefKind::Tag => tag(),
-        RefKind::Any if name == "HEAD" => find("HEAD"),
-        RefKind::Any => {
-            let full = format!("refs/{}", name.strip_prefix("refs/").unwrap_or(name));
-            find(&full).or_else(head).or_else(tag)
-        }
-    }
+    /// With its login, and as it is shown.
+    proxy: Option<(String, String)>,
+    /// What logs in with the mirror.
+    login: Option<crate::secret::Secret>,
 }
 
 /// A directory of a checkout, without a link on the way; `None` when it is not there.
@@ -370,26 +378,4 @@ fn directory(root: &Path, subdir: &str) -> std::io::Result<Option<PathBuf>> {
         }
     }
     Ok(Some(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_branch_goes_before_a_tag_and_a_tag_is_peeled() {
-        let id = |c: &str| c.repeat(40);
-        let (a, b, c) = (id("a"), id("b"), id("c"));
-        let answer = format!(
-            "{a}\trefs/heads/x\n{b}\trefs/tags/x\n{c}\trefs/tags/x^{{}}\n{b}\trefs/heads/dir/x\n"
-        );
-        let found = |name: &str, kind| choose(&answer, name, kind).map(|(commit, _)| commit);
-        assert_eq!(found("x", RefKind::Any), Some(a.clone()));
-        assert_eq!(found("x", RefKind::Branch), Some(a.clone()));
-        assert_eq!(found("x", RefKind::Tag), Some(c.clone()));
-        assert_eq!(found("refs/tags/x", RefKind::Any), Some(c.clone()));
-        assert_eq!(found("tags/x", RefKind::Any), Some(c));
-        assert_eq!(found("heads/x", RefKind::Any), Some(a));
-        assert_eq!(found("y", RefKind::Any), None);
-    }
 }

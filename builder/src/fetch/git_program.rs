@@ -36,6 +36,8 @@ pub(super) struct Session {
     pub(super) hidden: Vec<(String, String)>,
     /// The largest file that may be written, in bytes.
     pub(super) limit: u64,
+    /// The proxy on the way, as complaints show it.
+    pub(super) through: Option<String>,
 }
 
 /// Most that is read of an answer, in bytes.
@@ -138,7 +140,12 @@ impl Session {
         }
         let said: String = said.chars().filter(|c| !c.is_control()).take(500).collect();
         let said = said.trim_start_matches("fatal: ").trim_start_matches("error: ");
-        if said.is_empty() { format!("git ended with {status}") } else { said.to_owned() }
+        let said =
+            if said.is_empty() { format!("git ended with {status}") } else { said.to_owned() };
+        match &self.through {
+            Some(proxy) => format!("{said}, through {proxy}"),
+            None => said,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use reqwest::{
-    Response, StatusCode,
+    Method, Response, StatusCode,
     header::{
         AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
         IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, VARY,
@@ -18,15 +18,12 @@ use url::Url;
 use super::{FetchError, Fetcher, Gate, credentials::Credentials, gate::Permit};
 use crate::{
     downloads::StoredAnswer,
-    egress::{RequestRecord, StepOrigin, causes, is_private_refusal},
+    egress::{RequestRecord, StepOrigin, Unanswered, causes},
     oci::digest::Digest,
     policy::network::remedy,
     purl::of_download,
     remote::without_password,
 };
-
-/// Redirects that are followed.
-const REDIRECTS: usize = 10;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -68,8 +65,11 @@ impl Fetcher {
     pub async fn http(&self, ask: &HttpAsk<'_>) -> Result<HttpFile, FetchError> {
         let began = (Instant::now(), SystemTime::now());
         let mut url = ask.url.clone();
-        for _ in 0..=REDIRECTS {
+        let mut left = None;
+        loop {
             let permit = ask.gate.permit(&url)?;
+            // The bound is that of the first rule.
+            let left = left.get_or_insert(permit.target.care.redirects.unwrap_or(self.redirects));
             let known = self.known(&url, &permit);
             // A promised file that is here needs no request, but the permission.
             let promised = known.as_ref().filter(|known| Some(known.digest) == ask.checksum);
@@ -83,6 +83,10 @@ impl Fetcher {
             match StatusCode::from_u16(answer.status).unwrap_or_default() {
                 StatusCode::OK => return self.file(ask, &answer, &permit, began),
                 status if status.is_redirection() => {
+                    *left = left.checked_sub(1).ok_or_else(|| FetchError::Redirect {
+                        url: shown(ask.url),
+                        reason: "there are too many".into(),
+                    })?;
                     url = redirected(ask.url, &url, &answer.header_map())?;
                 }
                 status => {
@@ -90,7 +94,6 @@ impl Fetcher {
                 }
             }
         }
-        Err(FetchError::Redirect { url: shown(ask.url), reason: "there are too many".into() })
     }
 
     /// What is kept of this address: from where it would be fetched now or, under a lock, as it is pinned.
@@ -157,17 +160,18 @@ impl Fetcher {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let mut request = self.upstreams()?.client(&permit.target).get(&fetched).headers(headers);
+        let (upstreams, target) = (self.upstreams()?, &permit.target);
+        let mut request = upstreams.request(target, Method::GET, &fetched).headers(headers);
         if !url.username().is_empty() && url.origin() == ask.url.origin() {
             request = request.basic_auth(url.username(), url.password());
         }
-        request.send().await.map_err(|error| match is_private_refusal(&error) {
-            true => FetchError::Refused {
+        upstreams.send(target, request).await.map_err(|error| match error {
+            Unanswered::Private => FetchError::Refused {
                 host: host.to_owned(),
                 reason: "its address is private".into(),
                 remedy: format!("{}\n  upstream = \"{}://{host}\"", remedy(host), url.scheme()),
             },
-            false => FetchError::Broken { url: shown(url), reason: causes(&error) },
+            Unanswered::Broken(reason) => FetchError::Broken { url: shown(url), reason },
         })
     }
 
@@ -178,16 +182,20 @@ impl Fetcher {
         mut response: Response,
     ) -> Result<StoredAnswer, FetchError> {
         let name = shown(url);
-        let too_large = || FetchError::TooLarge { url: name.clone(), limit: self.limit };
-        if response.content_length().is_some_and(|length| length > self.limit) {
+        let mut allowance = self.upstreams()?.allowance(&permit.target);
+        let limit = allowance.body();
+        let too_large = || FetchError::TooLarge { url: name.clone(), limit };
+        if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
         let mut writer = self.content.writer()?;
         let broken = |error| FetchError::Broken { url: name.clone(), reason: causes(&error) };
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if writer.count() + chunk.len() as u64 > self.limit {
+            if writer.count() + chunk.len() as u64 > limit {
                 return Err(too_large());
             }
+            let many = |reason| FetchError::Broken { url: name.clone(), reason };
+            allowance.take(chunk.len() as u64).map_err(many)?;
             writer.write_all(&chunk).map_err(FetchError::io(self.scratch.clone()))?;
         }
         let (digest, size) = writer.commit(None)?;

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod git;
 mod git_program;
 pub mod http;
+mod reference;
 mod settle;
 mod submodules;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use tempfile::TempDir;
 use crate::{
     content::store::ContentStore,
     downloads::{DownloadStore, Terms},
-    egress::Upstreams,
+    egress::{Upstreams, WayOut},
     policy::NetworkPolicy,
 };
 
@@ -36,6 +37,8 @@ pub struct Fetcher {
     upstreams: Result<Upstreams, String>,
     /// Bytes of one body, and of one file that git writes.
     limit: u64,
+    /// Redirects that are followed where no rule says another number.
+    redirects: u64,
     content: Arc<ContentStore>,
     git: Option<Arc<GitProgram>>,
     scratch: PathBuf,
@@ -52,11 +55,13 @@ impl Fetcher {
         content: Arc<ContentStore>,
         git: Option<GitProgram>,
         scratch: PathBuf,
+        way: WayOut,
     ) -> Self {
-        let upstreams = Upstreams::new(policy).map_err(|error| error.to_string());
+        let upstreams = Upstreams::new(policy, way).map_err(|error| error.to_string());
         Self {
             upstreams,
             limit: policy.limits().body,
+            redirects: policy.limits().redirects,
             content,
             git: git.map(Arc::new),
             scratch,

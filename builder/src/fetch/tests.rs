@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     content::store::ContentStore,
+    egress::WayOut,
     policy::NetworkPolicy,
     remote::{GitAddress, Remote},
 };
@@ -41,6 +42,7 @@ async fn run(
         settings: vec![("remote.origin.url".into(), url.into())],
         hidden: vec![(url.into(), "the address".into())],
         limit: 1 << 20,
+        through: None,
     };
     git.run(&session, dir, arguments).await
 }
@@ -74,7 +76,8 @@ async fn under_a_policy_only_http_and_only_addresses_that_are_allowed() {
     let content = Arc::new(ContentStore::open(dir.path().join("content")).unwrap());
     let policy = NetworkPolicy::default();
     let Some(git) = program() else { return };
-    let fetcher = Fetcher::new(&policy, content, Some(git), dir.path().to_owned());
+    let fetcher =
+        Fetcher::new(&policy, content, Some(git), dir.path().to_owned(), WayOut::default());
     let gate = Gate::Policy(Arc::new(policy));
     let credentials = Credentials::default();
     for (text, reason) in [

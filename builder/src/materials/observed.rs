@@ -52,6 +52,7 @@ fn request(material: &Material) -> Option<Request> {
         "http" => Scheme::Http,
         "https" => Scheme::Https,
         "ssh" => Scheme::Ssh,
+        "tcp" => Scheme::Tcp,
         _ => return None,
     };
     let fetched_from = material.fetched_from.as_deref().and_then(parsed).map(|mut url| {
@@ -112,6 +113,7 @@ mod tests {
         let network = &policy.network;
         let decision = match (method.as_str(), scheme) {
             ("CONNECT", Scheme::Ssh) => network.decide_ssh(host),
+            ("CONNECT", Scheme::Tcp) => network.decide_tcp(host, *port),
             ("CONNECT", _) => network.decide_tunnel(host, *port),
             _ if request.repository => {
                 network.decide(*scheme, host, *port, method, &format!("{path}/info/refs"))

@@ -91,6 +91,11 @@ impl<'a> Faults<'a> {
         self.found.push((start, fault));
     }
 
+    /// The line at which `span` begins, counted from 1.
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+        self.source[..self.boundary(span.start)].matches('\n').count() + 1
+    }
+
     /// Nothing when no fault was noted, else the error for `file`.
     pub(super) fn into_result(mut self, file: &str) -> Result<(), PolicyError> {
         if self.found.is_empty() {

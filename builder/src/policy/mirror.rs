@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{
+    care::Care,
     fault::Faults,
     glob::{Glob, HostPattern},
     harden::globs,
@@ -18,16 +19,19 @@ pub enum Scheme {
     Https,
     /// SSH, of which nothing is seen but the host.
     Ssh,
+    /// Anything over TCP, of which nothing is seen but the host and the port.
+    Tcp,
 }
 
 impl Scheme {
-    /// The port of the scheme (RFC 9110, section 4.2; RFC 4253, section 4).
+    /// The port of the scheme (RFC 9110, section 4.2; RFC 4253, section 4); 0 where it has none.
     #[must_use]
     pub fn port(self) -> u16 {
         match self {
             Self::Http => 80,
             Self::Https => 443,
             Self::Ssh => 22,
+            Self::Tcp => 0,
         }
     }
 }
@@ -38,6 +42,7 @@ impl fmt::Display for Scheme {
             Self::Http => "http",
             Self::Https => "https",
             Self::Ssh => "ssh",
+            Self::Tcp => "tcp",
         })
     }
 }
@@ -64,6 +69,8 @@ pub struct Target {
     pub path: String,
     /// The policy names this upstream literally, so it may have a private address.
     pub named: bool,
+    /// What the rule says about fetching.
+    pub care: Care,
 }
 
 impl Target {
@@ -87,6 +94,7 @@ pub struct Mirror {
     methods: Vec<String>,
     tls: Tls,
     origin: String,
+    care: Care,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +106,10 @@ struct Upstream {
     path: String,
 }
 
+const KEYS: [&str; 7] = ["host", "upstream", "paths", "methods", "tls", "credentials", "limits"];
+
+const DNS: u16 = 53;
+
 /// The methods that only read; others change something and are named by the policy where needed.
 const READING: [&str; 2] = ["GET", "HEAD"];
 
@@ -108,7 +120,7 @@ impl Mirror {
         origin: &str,
         faults: &mut Faults<'_>,
     ) -> Option<Self> {
-        section.only(&["host", "upstream", "paths", "methods", "tls"], faults);
+        section.only(&KEYS, faults);
         let host = section.required("host", faults).and_then(|text| host(&text, faults));
         let upstream = section.text("upstream", faults).map(|text| upstream(&text, faults));
         let paths = globs(section.texts("paths", faults), faults);
@@ -129,7 +141,45 @@ impl Mirror {
             texts.into_iter().map(|text| text.value.to_ascii_uppercase()).collect()
         };
         let methods = methods.map_or_else(reading, upper);
-        Some(Self { host: host?, upstream, paths, methods, tls, origin: origin.into() })
+        let host = host?;
+        let rule = format!("{origin}: {host}");
+        let care = Care::read(section, (rule, &host.to_string()), faults);
+        let mirror = Self { host, upstream, paths, methods, tls, origin: origin.into(), care };
+        mirror.check(section, faults);
+        Some(mirror)
+    }
+
+    /// Keys that contradict one another.
+    fn check(&self, section: &Section<'_>, faults: &mut Faults<'_>) {
+        let mut fault =
+            |message: &str, help: &str| faults.add(section.span(), message.into(), help.into());
+        let hidden = self.tls == Tls::Tunnel || self.is_opaque();
+        if self.care.login.is_some() && hidden {
+            let help = "drop 'credentials', or set tls = \"inspect\"";
+            fault("nobody can log in inside a tunnel", help);
+        }
+        if self.care.login.is_some() && self.upstream.is_none() && self.host.name().is_none() {
+            let message = "'credentials' would go to every host below the name";
+            fault(message, "name one host, or add an upstream = \"https://…\" that they are for");
+        }
+        let tcp = self.upstream.as_ref().is_some_and(|upstream| upstream.scheme == Scheme::Tcp);
+        if tcp && (self.tls != Tls::Tunnel || self.host.port().is_none()) {
+            let help = "write host = \"name:port\" and tls = \"tunnel\"";
+            fault("an upstream of tcp:// is for a tunnel from a port", help);
+        }
+    }
+
+    /// What it says about fetching.
+    #[must_use]
+    pub fn care(&self) -> &Care {
+        &self.care
+    }
+
+    /// The port of a tunnel for whatever is spoken there.
+    pub(super) fn tunnel_port(&self) -> Option<u16> {
+        let usual = [Scheme::Http, Scheme::Https, Scheme::Ssh].map(Scheme::port);
+        let port = self.host.port().filter(|port| *port != DNS && !usual.contains(port))?;
+        (self.tls == Tls::Tunnel).then_some(port)
     }
 
     /// The names it covers.
@@ -162,9 +212,15 @@ impl Mirror {
         format!("{}: {}", self.origin, self.host)
     }
 
-    /// Does it lead to a server of SSH, so that it is about nothing else?
-    pub(super) fn is_ssh(&self) -> bool {
-        self.upstream.as_ref().is_some_and(|upstream| upstream.scheme == Scheme::Ssh)
+    /// Does it lead to a server that speaks no HTTP, so that it is about nothing else?
+    pub(super) fn is_opaque(&self) -> bool {
+        let opaque = |upstream: &Upstream| matches!(upstream.scheme, Scheme::Ssh | Scheme::Tcp);
+        self.upstream.as_ref().is_some_and(opaque)
+    }
+
+    /// Would what logs in go in the clear although no line of the policy says so?
+    pub(super) fn shows_login(&self, scheme: Scheme) -> bool {
+        self.care.login.is_some() && self.upstream.is_none() && scheme == Scheme::Http
     }
 
     /// The upstream as written, for tables and reports.
@@ -172,7 +228,8 @@ impl Mirror {
     pub fn upstream(&self) -> Option<String> {
         let upstream = self.upstream.as_ref()?;
         let Upstream { scheme, host, port, path } = upstream.clone();
-        Some(Target { scheme, host, port, path, named: true }.url(None))
+        let care = Care::default();
+        Some(Target { scheme, host, port, path, named: true, care }.url(None))
     }
 
     /// Is `path` one of the paths of the rule?
@@ -184,10 +241,11 @@ impl Mirror {
     /// asked; one with a path stands for the fixed part of the pattern that matched (`/debian` of
     /// `/debian/**`), or for the root where the rule has no patterns.
     pub(super) fn target(&self, scheme: Scheme, host: &str, port: u16, path: &str) -> Target {
+        let care = self.care.clone();
         let Some(upstream) = &self.upstream else {
             let (host, path) = (host.to_ascii_lowercase(), path.to_owned());
             let named = self.host.is_address();
-            return Target { scheme, host, port, path, named };
+            return Target { scheme, host, port, path, named, care };
         };
         let Upstream { scheme, host, port, path: prefix } = upstream.clone();
         let fixed = match prefix.as_str() {
@@ -195,7 +253,7 @@ impl Mirror {
             _ => self.paths.iter().find(|glob| glob.matches(path)).map_or("", Glob::fixed),
         };
         let rest = path.strip_prefix(fixed).unwrap_or(path);
-        Target { scheme, host, port, path: format!("{prefix}{rest}"), named: true }
+        Target { scheme, host, port, path: format!("{prefix}{rest}"), named: true, care }
     }
 }
 
@@ -210,7 +268,7 @@ fn host(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<HostPattern> {
     }
 }
 
-/// `http[s]://host[:port][/path]` or `ssh://host[:port]`, with nothing else: a user name, a query or a fragment would be
+/// `http[s]://host[:port][/path]`, `ssh://host[:port]` or `tcp://host:port`, with nothing else: a user name, a query or a fragment would be
 /// lost on the way.
 fn upstream(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<Upstream> {
     let parsed = url::Url::parse(text.value).ok().and_then(|url| {
@@ -218,6 +276,7 @@ fn upstream(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<Upstream> {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
             "ssh" => Scheme::Ssh,
+            "tcp" => Scheme::Tcp,
             _ => return None,
         };
         let plain = url.username().is_empty()
@@ -227,11 +286,12 @@ fn upstream(text: &Text<'_>, faults: &mut Faults<'_>) -> Option<Upstream> {
         let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
         let path = url.path().trim_end_matches('/').to_owned();
         let port = url.port().unwrap_or(scheme.port());
+        let plain = plain && port != 0 && (scheme != Scheme::Tcp || path.is_empty());
         plain.then_some(Upstream { scheme, host, port, path })
     });
     if parsed.is_none() {
         let message = format!("'{}' is not an upstream", text.value);
-        let help = "write it as http://host[:port][/path], https://host[:port][/path] or ssh://host[:port]";
+        let help = "write it as http://host[:port][/path], https://host[:port][/path], ssh://host[:port] or tcp://host:port";
         faults.add(text.span.clone(), message, help.into());
     }
     parsed

@@ -1,11 +1,12 @@
 //! The policy file (`touchmark.toml`), pure: text in, rules out.
-//! `fault`, `section` (reading with faults that show the line) ← `glob` ← `registries`, `mirror` ←
-//! `preset` ← `network`; `harden`, `sign`, `verify`, `cache`; `proposal` writes such a file.
+//! `fault`, `section` (reading with faults that show the line) ← `glob` ← `registries`, `care` ← `mirror` ←
+//! `preset` ← `network` ← `tunnels`; `harden`, `sign`, `verify`, `cache`; `proposal` writes such a file.
 //!
 //! Absent: reading files, the network, the clock. The caller reads the file and says what cannot be
 //! read.
 
 pub mod cache;
+pub mod care;
 mod fault;
 pub mod glob;
 pub mod harden;
@@ -16,6 +17,7 @@ pub mod proposal;
 pub mod registries;
 mod section;
 pub mod sign;
+mod tunnels;
 pub mod verify;
 
 pub use cache::CachePolicy;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
+    care::Login,
     fault::{Faults, nearest},
     mirror::{Mirror, Scheme, Target, Tls},
     preset::{PRESETS, Preset},
@@ -31,6 +32,12 @@ pub struct Limits {
     pub idle: Duration,
     /// Bytes of one response body.
     pub body: u64,
+    /// Bytes of all response bodies that one rule gives a build.
+    pub total: Option<u64>,
+    /// Time for one response, to its last byte.
+    pub time: Option<Duration>,
+    /// Redirects that ADD follows.
+    pub redirects: u64,
 }
 
 /// What the policy says to one request.
@@ -71,9 +78,12 @@ impl Default for NetworkPolicy {
 impl Default for Limits {
     fn default() -> Self {
         let (connect, idle) = (Duration::from_secs(15), Duration::from_secs(120));
-        Self { connect, idle, body: 16 << 30 }
+        Self { connect, idle, body: 16 << 30, total: None, time: None, redirects: 10 }
     }
 }
+
+const LIMITS: [&str; 6] =
+    ["connect-seconds", "idle-seconds", "body-bytes", "total-bytes", "seconds", "redirects"];
 
 const KEYS: [&str; 5] = ["allow", "deny-private", "mirror", "limits", "ca"];
 
@@ -140,6 +150,11 @@ impl NetworkPolicy {
         &self.authorities
     }
 
+    /// The secrets that log in with mirrors, each with the line that names it.
+    pub fn logins(&self) -> impl Iterator<Item = &Login> {
+        self.mirrors.iter().filter_map(|mirror| mirror.care().login.as_ref())
+    }
+
     /// The bounds on requests.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -151,7 +166,9 @@ impl NetworkPolicy {
     pub fn knows(&self, host: &str) -> bool {
         let served = [Scheme::Http, Scheme::Https, Scheme::Ssh].map(|scheme| Some(scheme.port()));
         let usual = [&[None][..], &served].concat();
-        let of_steps = |mirror: &&Mirror| usual.contains(&mirror.host().port());
+        let of_steps = |mirror: &&Mirror| {
+            usual.contains(&mirror.host().port()) || mirror.tunnel_port().is_some()
+        };
         self.mirrors.iter().filter(of_steps).any(|mirror| mirror.host().matches(host))
     }
 
@@ -170,8 +187,9 @@ impl NetworkPolicy {
             let remedy = "ask for it without '.' and '..' components and without '\\'".to_owned();
             return Decision::Deny { reason, remedy };
         };
-        let covers =
-            |mirror: &&Mirror| !mirror.is_ssh() && mirror.host().covers(host, port, scheme.port());
+        let covers = |mirror: &&Mirror| {
+            !mirror.is_opaque() && mirror.host().covers(host, port, scheme.port())
+        };
         let of_host: Vec<&Mirror> = self.mirrors.iter().filter(covers).collect();
         if of_host.is_empty() && port != scheme.port() {
             return unserved_port(host, port);
@@ -182,6 +200,7 @@ impl NetworkPolicy {
         let of_path: Vec<&&Mirror> = of_host.iter().filter(covers_path).collect();
         let covers_method = |mirror: &&&&Mirror| mirror.methods().iter().any(|own| own == method);
         match (of_host.is_empty(), of_path.iter().find(covers_method)) {
+            (_, Some(mirror)) if mirror.shows_login(scheme) => shown_login(host),
             (_, Some(mirror)) => Decision::Allow {
                 upstream: mirror.target(scheme, host, port, path),
                 tls: mirror.tls(),
@@ -203,69 +222,26 @@ impl NetworkPolicy {
     #[must_use]
     pub fn tls(&self, host: &str) -> Option<Tls> {
         let port = Scheme::Https.port();
-        let covers = |mirror: &&Mirror| !mirror.is_ssh() && mirror.host().covers(host, port, port);
+        let covers =
+            |mirror: &&Mirror| !mirror.is_opaque() && mirror.host().covers(host, port, port);
         self.mirrors.iter().find(covers).map(Mirror::tls)
-    }
-
-    /// Decides on a TLS connection of which only the server name is seen. Rules that limit paths or
-    /// rewrite to another path or scheme cannot be kept in a tunnel, so they do not allow one.
-    #[must_use]
-    pub fn decide_tunnel(&self, host: &str, port: u16) -> Decision {
-        if port != Scheme::Https.port() {
-            return unserved_port(host, port);
-        }
-        let mut of_host =
-            self.mirrors.iter().filter(|mirror| mirror.host().covers(host, port, port));
-        let Some(mirror) = of_host.next() else { return unknown_host(host, port) };
-        let upstream = mirror.target(Scheme::Https, host, port, "");
-        if !mirror.paths().is_empty()
-            || upstream.scheme != Scheme::Https
-            || !upstream.path.is_empty()
-        {
-            return Decision::Deny {
-                reason: "the rule has paths or another upstream, which TLS hides".into(),
-                remedy: "set tls = \"inspect\" for this host, so that requests are seen".into(),
-            };
-        }
-        Decision::Allow { upstream, tls: mirror.tls(), rule: mirror.rule() }
-    }
-}
-
-impl NetworkPolicy {
-    /// Decides on an SSH connection. Only a rule that names port 22 allows one: what travels inside is not
-    /// seen.
-    #[must_use]
-    pub fn decide_ssh(&self, host: &str) -> Decision {
-        let port = Scheme::Ssh.port();
-        let named = |mirror: &&Mirror| {
-            mirror.host().port() == Some(port)
-                && mirror.host().matches(host)
-                && mirror.paths().is_empty()
-        };
-        let Some(mirror) = self.mirrors.iter().find(named) else {
-            return unserved_port(host, port);
-        };
-        let upstream = mirror.target(Scheme::Ssh, host, port, "");
-        if upstream.scheme != Scheme::Ssh {
-            return Decision::Deny {
-                reason: "the rule has another kind of upstream".into(),
-                remedy: format!("write upstream = \"ssh://{}\", or leave it out", shortened(host)),
-            };
-        }
-        Decision::Allow { upstream, tls: Tls::Tunnel, rule: mirror.rule() }
     }
 }
 
 impl Limits {
     fn read(section: &Section<'_>, faults: &mut Faults<'_>) -> Self {
-        section.only(&["connect-seconds", "idle-seconds", "body-bytes"], faults);
+        section.only(&LIMITS, faults);
         let default = Self::default();
         let mut seconds = |key: &str| section.count(key, faults).map(Duration::from_secs);
         let (connect, idle) = (seconds("connect-seconds"), seconds("idle-seconds"));
+        let time = seconds("seconds");
         Self {
             connect: connect.unwrap_or(default.connect),
             idle: idle.unwrap_or(default.idle),
             body: section.count("body-bytes", faults).unwrap_or(default.body),
+            total: section.count("total-bytes", faults),
+            time,
+            redirects: section.count("redirects", faults).unwrap_or(default.redirects),
         }
     }
 }
@@ -280,7 +256,7 @@ fn mirror_lines(host: &str, line: &str) -> String {
     format!("{}\n  {line}", remedy(host))
 }
 
-fn unknown_host(host: &str, port: u16) -> Decision {
+pub(super) fn unknown_host(host: &str, port: u16) -> Decision {
     let reason = format!("the policy does not allow the host '{}'", shortened(host));
     // An address is allowed with its port only.
     let remedy = match host.parse::<std::net::Ipv4Addr>() {
@@ -290,7 +266,19 @@ fn unknown_host(host: &str, port: u16) -> Decision {
     Decision::Deny { reason, remedy }
 }
 
-fn unserved_port(host: &str, port: u16) -> Decision {
+/// A step must not choose that a login goes in the clear.
+fn shown_login(host: &str) -> Decision {
+    let host = shortened(host);
+    Decision::Deny {
+        reason: format!("the mirror '{host}' logs in, which plain HTTP would show to everybody"),
+        remedy: format!(
+            "ask for it by https://, or say from where it is fetched, in touchmark.toml:\n  \
+             upstream = \"https://{host}\""
+        ),
+    }
+}
+
+pub(super) fn unserved_port(host: &str, port: u16) -> Decision {
     Decision::Deny {
         reason: format!("the policy does not allow the port {port} of '{}'", shortened(host)),
         remedy: remedy(&format!("{host}:{port}")),
@@ -321,7 +309,7 @@ fn plain_path(path: &str) -> Option<String> {
 }
 
 /// A text from a step, safe for a message and a policy line.
-fn shortened(text: &str) -> String {
+pub(super) fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).take(200).collect()
 }
 

@@ -150,7 +150,8 @@ impl RegistryClient {
         reference: &Reference,
         access: Access,
     ) -> Result<Endpoint, RegistryError> {
-        Endpoint::new(self.routes.route(reference, access)?, access)
+        let endpoint = Endpoint::new(self.routes.route(reference, access)?, access)?;
+        Ok(endpoint.behind(&self.transport.options.proxies))
     }
 
     /// The endpoint's manifest; the inner error is a 404.

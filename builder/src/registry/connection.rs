@@ -9,7 +9,7 @@ use std::{
 };
 
 use reqwest::{
-    Client, ClientBuilder, NoProxy, Proxy, Response, StatusCode,
+    Client, ClientBuilder, Proxy, Response, StatusCode, Url,
     redirect::Attempt,
     redirect::{Action, Policy},
 };
@@ -23,9 +23,9 @@ use super::{
     error::{RegistryError, What},
     retry::{Failure, retry_after},
     route::Endpoint,
-    transport::{Limits, Proxies, TransportOptions},
+    transport::{Limits, TransportOptions},
 };
-use crate::{authorities::client_config, content::error::ContentError, secret::Secret};
+use crate::{authorities::client_config, content::error::ContentError};
 
 /// A client for this endpoint's kind of connection.
 pub(super) fn client(
@@ -58,14 +58,11 @@ fn plain(options: &TransportOptions) -> Result<ClientBuilder, reqwest::Error> {
         .redirect(Policy::custom(follow))
         // The environment is the command line's to read.
         .no_proxy();
-    let Proxies { http, https, except } = &options.proxies;
-    let except = format!("localhost,127.0.0.0/8,::1,{}", except.as_deref().unwrap_or_default());
-    let through = |proxy: Proxy| proxy.no_proxy(NoProxy::from_string(&except));
-    if let Some(address) = http.as_ref().map(Secret::expose_secret) {
-        builder = builder.proxy(through(Proxy::http(address)?));
-    }
-    if let Some(address) = https.as_ref().map(Secret::expose_secret) {
-        builder = builder.proxy(through(Proxy::https(address)?));
+    let proxies = options.proxies.clone();
+    if proxies.all().next().is_some() {
+        // Asked for each address: a blob may lie on another host than its registry.
+        let through = move |url: &Url| Url::parse(proxies.of_url(url)?.url().expose_secret()).ok();
+        builder = builder.proxy(Proxy::custom(through));
     }
     Ok(builder)
 }
@@ -120,7 +117,13 @@ pub(super) fn stalled(endpoint: &Endpoint, silence: Duration) -> Failure {
 /// What a failed request means, and whether another one may fare better.
 pub(super) fn failure(endpoint: &Endpoint, error: &reqwest::Error) -> Failure {
     let at = endpoint.place();
-    let unreachable = |reason: String| RegistryError::Unreachable { at: at.clone(), reason };
+    let unreachable = |reason: String| {
+        let reason = match &endpoint.through {
+            Some(through) => format!("{reason}, through {}", through.proxy),
+            None => reason,
+        };
+        RegistryError::Unreachable { at: at.clone(), reason }
+    };
     for cause in causes(error) {
         if let Some(tls) = cause.downcast_ref() {
             return match tls {
@@ -151,13 +154,17 @@ pub(super) fn failure(endpoint: &Endpoint, error: &reqwest::Error) -> Failure {
         }
     }
     let text = reason(error);
+    if let Some(through) = endpoint.through.as_ref().filter(|_| text.contains("proxy auth")) {
+        let reason = through.wants_login.clone();
+        return RegistryError::Unreachable { at, reason }.into();
+    }
     if error.is_connect() && error.is_timeout() {
         return unreachable("no connection in the time allowed".into()).into();
     }
     if error.is_connect() && text.contains("failed to lookup address") {
         return unreachable("its name does not resolve".into()).into();
     }
-    if error.is_redirect() {
+    if error.is_redirect() || (error.is_connect() && text.contains("tunnel")) {
         return unreachable(text).into();
     }
     Failure::soon(RegistryError::Interrupted { at, reason: text, attempts: 1 })

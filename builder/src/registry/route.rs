@@ -8,7 +8,7 @@ use super::{
     error::{Place, RegistryError},
     transport::Limits,
 };
-use crate::{oci::reference::Reference, policy::RegistriesPolicy};
+use crate::{oci::reference::Reference, policy::RegistriesPolicy, proxy::Proxies};
 
 pub use crate::policy::registries::Access;
 
@@ -71,7 +71,16 @@ pub(super) struct Endpoint {
     pub(super) plain_http: bool,
     pub(super) ca: Option<PathBuf>,
     idle: Option<Duration>,
+    /// The proxy on the way.
+    pub(super) through: Option<Through>,
     base: Url,
+}
+
+/// A proxy, for messages.
+#[derive(Debug, Clone)]
+pub(super) struct Through {
+    pub(super) proxy: String,
+    pub(super) wants_login: String,
 }
 
 impl Endpoint {
@@ -88,7 +97,15 @@ impl Endpoint {
             reason: error.to_string(),
         })?;
         let Route { reference, plain_http, ca, idle } = route;
-        Ok(Self { reference, access, plain_http, ca, idle, base })
+        Ok(Self { reference, access, plain_http, ca, idle, through: None, base })
+    }
+
+    /// The same, with the proxy that is on the way.
+    pub(super) fn behind(self, proxies: &Proxies) -> Self {
+        let through = proxies
+            .of_url(&self.base)
+            .map(|proxy| Through { proxy: proxy.to_string(), wants_login: proxy.wants_login() });
+        Self { through, ..self }
     }
 
     /// Host and port as the reference has them.

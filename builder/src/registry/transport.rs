@@ -25,7 +25,7 @@ use super::{
     route::Endpoint,
     upload::Payload,
 };
-use crate::secret::Secret;
+use crate::proxy::Proxies;
 
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,17 +43,6 @@ impl Default for Limits {
         let (connect, silence) = (Duration::from_secs(15), Duration::from_secs(60));
         Self { connect, silence, digestion: Duration::from_secs(300) }
     }
-}
-
-/// HTTP proxies, as `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` have them; loopback never uses one.
-#[derive(Debug, Clone, Default)]
-pub struct Proxies {
-    /// Address of the proxy for plain HTTP; it may hold a password.
-    pub http: Option<Secret>,
-    /// Address of the proxy for HTTPS; it may hold a password.
-    pub https: Option<Secret>,
-    /// Hosts without proxy, parted by commas.
-    pub except: Option<String>,
 }
 
 /// How a client behaves; the default suits production.

@@ -87,6 +87,11 @@ pub enum SolveError {
     /// A secret that the Dockerfile requires was not given.
     #[error("the secret '{0}' was not given\nhelp: give it: --secret id={0},src=FILE")]
     NoSecret(String),
+    /// A step asks for what logs in with a mirror.
+    #[error(
+        "the secret '{0}' logs in with a mirror of the policy, and no step gets that\nhelp: give what the step needs under another id: --secret id=NAME,src=FILE"
+    )]
+    SecretOfMirror(String),
     /// An SSH agent that the Dockerfile requires was not given.
     #[error(
         "the SSH agent '{0}' was not given\nhelp: give it: --ssh {0} for the one at SSH_AUTH_SOCK, or --ssh {0}=KEYFILE"

@@ -40,6 +40,7 @@ pub(super) fn ends_all(error: &SolveError) -> bool {
         E::Forbidden { .. }
         | E::Unrunnable(_)
         | E::NoSecret(_)
+        | E::SecretOfMirror(_)
         | E::NoAgent(_)
         | E::SecretNotText(_)
         | E::Unsupported { .. }

@@ -20,6 +20,9 @@ impl StepMounts {
         let MountKind::Secret { id, env, required, mode, uid, gid } = &mount.kind else {
             return Ok(None);
         };
+        if solver.options.network.logins().any(|login| login.secret == *id) {
+            return Err(SolveError::SecretOfMirror(id.clone()));
+        }
         let Some(secret) = solver.options.secrets.get(id) else {
             return match required {
                 true => Err(SolveError::NoSecret(id.clone())),

@@ -22,6 +22,9 @@ fn allowed(request: &RequestRecord, policy: &NetworkPolicy) -> bool {
     if let (Some(host), "ssh", "CONNECT") = (url.host_str(), url.scheme(), &*request.method) {
         return matches!(policy.decide_ssh(host), Decision::Allow { .. });
     }
+    if let (Some(host), "tcp", Some(port)) = (url.host_str(), url.scheme(), url.port()) {
+        return matches!(policy.decide_tcp(host, port), Decision::Allow { .. });
+    }
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return false;
     };
@@ -76,6 +79,7 @@ mod tests {
         assert!(may("GET", "git+https://h.example/a/r.git"));
         assert!(!may("GET", "git+https://h.example/b/r.git"));
         assert!(!may("CONNECT", "https://h.example"), "a tunnel hides its paths");
+        assert!(!may("CONNECT", "tcp://h.example:5432"));
         assert!(!may("GET", "http://o.example/a/f") && !may("GET", "http://h.example:81/a/f"));
         assert!(refused(&[request("GET", "http://o.example/f", COMMAND_LINE)], &policy).is_none());
     }

@@ -8,7 +8,7 @@ use std::{
 use crate::{downloads::Terms, oci::digest::Digest, policy::Policy};
 
 use super::{
-    super::{Egress, RefusalKind, RequestRecord},
+    super::{Egress, RefusalKind, RequestRecord, WayOut},
     client::{connect, converse, exchange, get, in_step, lookup},
     inside, open, origin,
     origin::{file, start},
@@ -22,7 +22,7 @@ async fn a_file_comes_through_the_mirror_and_is_recorded() {
     }
     let port = start();
     let policy = Policy::parse("touchmark.toml", &to_loopback(port)).unwrap();
-    let egress = Egress::new(Arc::new(policy.network), None, Terms::default());
+    let egress = Egress::new(Arc::new(policy.network), None, Terms::default(), WayOut::default());
     let step = egress.open_step(origin()).await.unwrap();
     in_step(&step, || {
         let reply = get("packages.example", "/pool/hello_2.10-3_amd64.deb?x=1");

@@ -7,9 +7,11 @@ mod escape;
 mod http;
 mod inspect;
 mod origin;
+mod proxied;
 mod ssh;
 mod store;
 mod tls;
+mod way_out;
 
 use std::{
     fs::{self, File},
@@ -22,7 +24,7 @@ use std::{
 
 use crate::{downloads::Terms, policy::Policy};
 
-use super::{Egress, StepNetwork, StepOrigin};
+use super::{Egress, StepNetwork, StepOrigin, WayOut};
 
 /// Any identity but root's will do; nobody has to know it.
 const UNPRIVILEGED: &str = "60123";
@@ -59,8 +61,12 @@ fn inside(module: &str, test: &str) -> bool {
 }
 
 fn egress(policy: &str) -> Egress {
+    egress_by(policy, WayOut::default())
+}
+
+fn egress_by(policy: &str, way: WayOut) -> Egress {
     let policy = Policy::parse("touchmark.toml", policy).unwrap();
-    Egress::new(Arc::new(policy.network), None, Terms::default())
+    Egress::new(Arc::new(policy.network), None, Terms::default(), way)
 }
 
 /// A policy that sends `packages.example` to a server of this test.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    super::{Egress, StepTraffic},
+    super::{Egress, StepTraffic, WayOut},
     client::{exchange, get, in_step},
     inside, origin, to_loopback,
 };
@@ -101,7 +101,8 @@ async fn build<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> (T, StepTraffic) {
     let policy = Policy::parse("touchmark.toml", &to_loopback(port)).unwrap();
-    let egress = Egress::new(Arc::new(policy.network), Some(store.clone()), terms);
+    let egress =
+        Egress::new(Arc::new(policy.network), Some(store.clone()), terms, WayOut::default());
     let step = egress.open_step(origin()).await.unwrap();
     let got = in_step(&step, work).await;
     (got, step.finish().await)

@@ -14,7 +14,7 @@ use touchmark_builder::{
         store::ContentStore,
     },
     downloads::{DownloadStore, ImageDocuments},
-    egress::Egress,
+    egress::{Egress, WayOut},
     emulation::Emulation,
     executor::Executor,
     layer::limit_threads,
@@ -78,7 +78,8 @@ pub(super) async fn open(
         Some(form) => chains.compressing(form.compression),
         None => chains,
     };
-    let fetcher = fetcher(&plan.policy.network, content.clone(), workspace, config);
+    let way = WayOut { proxies: config.proxies.clone(), logins: plan.logins.clone() };
+    let fetcher = fetcher(&plan.policy.network, content.clone(), workspace, config, way.clone());
     let chains = match plan.policy.harden.level {
         Level::Baseline if plan.outputs.wants_image() => {
             chains.seen_by(Arc::new(plan.seen.clone()))
@@ -96,6 +97,7 @@ pub(super) async fn open(
             Arc::new(plan.policy.network.clone()),
             Some(downloads.clone()),
             terms.clone(),
+            way,
         )),
         fetcher: Arc::new(fetcher.keeping(downloads, terms)),
         content,

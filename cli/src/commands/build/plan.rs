@@ -6,11 +6,12 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use touchmark_builder::{
     dockerfile::Dockerfile,
     downloads::Breaches,
+    egress::Logins,
     export::outputs::Outputs,
     graph::{BuildOptions, NetworkMode},
     harden::Seen,
     oci::{digest::Digest, platform::Platform},
-    policy::{Policy, harden::Level},
+    policy::{NetworkPolicy, Policy, harden::Level},
     provenance::{FetchedInput, Parameters},
     sbom,
     secret::SecretBytes,
@@ -50,6 +51,8 @@ pub(super) struct Plan {
     pub(super) epoch: i64,
     pub(super) outputs: Outputs,
     pub(super) secrets: Arc<BTreeMap<String, SecretBytes>>,
+    /// What logs in with mirrors.
+    pub(super) logins: Logins,
     pub(super) agents: Arc<BTreeMap<String, Arc<SshAgent>>>,
     pub(super) settings: StepSettings,
     pub(super) allow: Entitlements,
@@ -115,6 +118,7 @@ impl Plan {
             project,
             locking,
             seen: Seen::wanting(sbom::wants),
+            logins: logins(&policy.network, &secrets, args)?,
             secrets,
             named,
             fetched,
@@ -230,4 +234,16 @@ fn labels(texts: &[String]) -> Result<BTreeMap<String, String>, CliError> {
             (key, value) => Ok((key.to_owned(), value.to_owned())),
         })
         .collect()
+}
+
+/// What logs in with mirrors. Nobody does where nobody is asked.
+fn logins(
+    policy: &NetworkPolicy,
+    secrets: &BTreeMap<String, SecretBytes>,
+    args: &BuildArgs,
+) -> Result<Logins, CliError> {
+    if args.source.offline {
+        return Ok(Logins::default());
+    }
+    Logins::find(policy, secrets).map_err(|error| CliError::usage(error.to_string()))
 }

@@ -13,7 +13,7 @@ use std::{
 use touchmark_builder::{
     content::{hold::Hold, index::Index, store::ContentStore},
     downloads::{DownloadStore, Terms},
-    egress::StepOrigin,
+    egress::{StepOrigin, WayOut},
     fetch::{
         FetchError, Fetcher, Gate,
         credentials::Credentials,
@@ -84,7 +84,8 @@ pub(in super::super) async fn gather(
     let content = Arc::new(content);
     let index = Arc::new(Index::open(&config.data_dir.join("index")));
     let downloads = DownloadStore::new(content.clone(), index);
-    let fetcher = fetcher(&NetworkPolicy::default(), content, workspace, config);
+    let way = WayOut { proxies: config.proxies.clone(), ..WayOut::default() };
+    let fetcher = fetcher(&NetworkPolicy::default(), content, workspace, config, way);
     let fetcher = fetcher.keeping(downloads, Terms { offline, lock: None });
     let credentials = Credentials::new(secrets.clone());
     let mut gatherer = Gatherer { fetcher, credentials, workspace, gathered: Gathered::default() };
@@ -110,8 +111,9 @@ pub(in super::super) fn fetcher(
     content: Arc<ContentStore>,
     workspace: &Workspace,
     config: &Config,
+    way: WayOut,
 ) -> Fetcher {
-    Fetcher::new(policy, content, config.git(), workspace.path().to_owned())
+    Fetcher::new(policy, content, config.git(), workspace.path().to_owned(), way)
 }
 
 impl Gatherer<'_> {

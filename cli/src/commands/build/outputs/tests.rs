@@ -10,6 +10,7 @@ fn parsed(change: impl FnOnce(&mut ResultArgs)) -> Result<Outputs, String> {
         search_path: Vec::new(),
         docker_config: dir.path().join("config.json"),
         user_file: dir.path().join("config.toml"),
+        proxies: touchmark_builder::proxy::Proxies::default(),
     };
     parse(&args, &[Platform::host()], &config).map_err(|error| error.to_string())
 }
