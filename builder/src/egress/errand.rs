@@ -26,7 +26,7 @@ use crate::{
 use super::{
     flight::{End, Head, Progress, cannot_keep},
     relay::end_to_end,
-    upstream::{Unanswered, Upstreams, causes},
+    upstream::{Unanswered, Upstreams},
 };
 
 /// An answer that was confirmed again is written down when it was not for so long, in seconds.
@@ -189,7 +189,7 @@ impl Errand {
             let data = match frame {
                 Ok(frame) => frame.into_data().unwrap_or_default(),
                 Err(error) => {
-                    return End::Broken(format!("the upstream broke off: {}", causes(&error)));
+                    return End::Broken(self.upstreams.broke(&self.target, &error));
                 }
             };
             if let Err(reason) = allowance.take(data.len() as u64) {

@@ -43,6 +43,7 @@ pub(crate) struct Upstreams {
     way: WayOut,
     meter: Meter,
     deny_private: bool,
+    lookup: Lookup,
     limits: Limits,
     unplugged: bool,
 }
@@ -85,13 +86,35 @@ pub(crate) enum ClientError {
 #[derive(Debug)]
 struct CheckingResolver {
     deny_private: bool,
+    lookup: Lookup,
+}
+
+/// Who knows the addresses of a name.
+#[derive(Debug, Clone, Copy)]
+enum Lookup {
+    /// The machine.
+    System,
+    /// A test, which counts how often it is asked.
+    #[cfg(test)]
+    Told(fn(&str) -> Vec<SocketAddr>),
+}
+
+impl Lookup {
+    async fn find(self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::System => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
+            #[cfg(test)]
+            Self::Told(tell) => Ok(tell(host)),
+        }
+    }
 }
 
 impl Resolve for CheckingResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (host, deny_private) = (name.as_str().to_owned(), self.deny_private);
+        let lookup = self.lookup;
         Box::pin(async move {
-            let found = addresses(&host, 0, deny_private).await?;
+            let found = addresses(&host, 0, deny_private, lookup).await?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
@@ -108,15 +131,21 @@ impl Upstreams {
     /// # Errors
     /// When no HTTP client can be made at all.
     pub(crate) fn new(policy: &NetworkPolicy, way: WayOut) -> Result<Self, ClientError> {
+        Self::resolving(policy, way, Lookup::System)
+    }
+
+    fn resolving(policy: &NetworkPolicy, way: WayOut, lookup: Lookup) -> Result<Self, ClientError> {
         let limits = policy.limits();
         let deny_private = policy.deny_private();
-        let (checked, free) = (client(policy, deny_private, None)?, client(policy, false, None)?);
+        let client = |deny_private, proxy| client(policy, (deny_private, lookup), proxy);
+        let (checked, free) = (client(deny_private, None)?, client(false, None)?);
         let mut proxied = HashMap::new();
         for proxy in way.proxies.all() {
-            proxied.insert(proxy.to_string(), client(policy, false, Some(proxy))?);
+            proxied.insert(proxy.to_string(), client(false, Some(proxy))?);
         }
         let meter = Meter::default();
-        Ok(Self { checked, free, proxied, way, meter, deny_private, limits, unplugged: false })
+        let unplugged = false;
+        Ok(Self { checked, free, proxied, way, meter, deny_private, lookup, limits, unplugged })
     }
 
     /// The same, but nothing is connected to.
@@ -142,6 +171,19 @@ impl Upstreams {
     /// What one answer of `target` may bring.
     pub(crate) fn allowance(&self, target: &Target) -> Allowance {
         self.meter.allowance(&target.care, self.limits)
+    }
+
+    /// Why an answer broke off.
+    pub(crate) fn broke(&self, target: &Target, error: &reqwest::Error) -> String {
+        self.late(target, error)
+            .unwrap_or_else(|| format!("the upstream broke off: {}", causes(error)))
+    }
+
+    /// Is it the policy's time that was over?
+    fn late(&self, target: &Target, error: &reqwest::Error) -> Option<String> {
+        let time = target.care.time.or(self.limits.time)?.as_secs();
+        let late = error.is_timeout() && !error.is_connect();
+        late.then(|| format!("it took longer than {time} seconds (limits.seconds)"))
     }
 
     /// A request to `target`, at the address `url`, to be sent by [`Upstreams::send`]. An address in the URL is not
@@ -173,8 +215,11 @@ impl Upstreams {
         let answer = request.send().await;
         match (answer, self.proxy(target)) {
             (Err(error), _) if is_private_refusal(&error) => Err(Unanswered::Private),
-            (Err(error), None) => Err(Unanswered::Broken(causes(&error))),
-            (Err(error), Some(proxy)) => Err(Unanswered::Broken(through(proxy, &error))),
+            (Err(error), proxy) => {
+                let late = self.late(target, &error);
+                let reason = proxy.map_or_else(|| causes(&error), |proxy| through(proxy, &error));
+                Err(Unanswered::Broken(late.unwrap_or(reason)))
+            }
             // A plain request is answered by the proxy itself.
             (Ok(answer), Some(proxy)) if answer.status().as_u16() == 407 => {
                 Err(Unanswered::Broken(proxy.wants_login()))
@@ -198,7 +243,7 @@ impl Upstreams {
         {
             return Err(UpstreamError::Private { host: target.host.clone(), address });
         }
-        addresses(&target.host, target.port, deny_private).await
+        addresses(&target.host, target.port, deny_private, self.lookup).await
     }
 
     /// Opens a plain connection to `target`.
@@ -213,7 +258,8 @@ impl Upstreams {
             let late = |_| UpstreamError::Proxy(format!("{proxy} does not answer"));
             return connected.await.map_err(late)?.map_err(UpstreamError::Proxy);
         }
-        let found = addresses(host, target.port, self.deny_private && !target.named).await?;
+        let deny_private = self.deny_private && !target.named;
+        let found = addresses(host, target.port, deny_private, self.lookup).await?;
         let connecting = timeout(self.limits.connect, TcpStream::connect(found.as_slice()));
         let stream = connecting.await.map_err(late).and_then(|connected| connected);
         let stream =
@@ -226,13 +272,13 @@ impl Upstreams {
 
 fn client(
     policy: &NetworkPolicy,
-    deny_private: bool,
+    (deny_private, lookup): (bool, Lookup),
     proxy: Option<&Proxy>,
 ) -> Result<reqwest::Client, ClientError> {
     let limits = policy.limits();
     let tls = client_config(policy.authorities().to_vec(), &[b"h2", b"http/1.1"])?;
     let builder = reqwest::Client::builder()
-        .dns_resolver(Arc::new(CheckingResolver { deny_private }))
+        .dns_resolver(Arc::new(CheckingResolver { deny_private, lookup }))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .referer(false)
@@ -250,11 +296,14 @@ async fn addresses(
     host: &str,
     port: u16,
     deny_private: bool,
+    lookup: Lookup,
 ) -> Result<Vec<SocketAddr>, UpstreamError> {
-    let found = tokio::net::lookup_host((host, port)).await;
+    let found = lookup.find(host, port).await;
     let unknown = |source| UpstreamError::Unknown { host: host.to_owned(), source };
-    let (private, public): (Vec<SocketAddr>, Vec<SocketAddr>) =
-        found.map_err(unknown)?.partition(|address| deny_private && is_private(address.ip()));
+    let (private, public): (Vec<SocketAddr>, Vec<SocketAddr>) = found
+        .map_err(unknown)?
+        .into_iter()
+        .partition(|address| deny_private && is_private(address.ip()));
     match (public.is_empty(), private.first()) {
         (true, Some(address)) => {
             Err(UpstreamError::Private { host: host.to_owned(), address: address.ip() })
@@ -307,3 +356,6 @@ pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     }
     if texts.is_empty() { error.to_string() } else { texts.join(": ") }
 }
+
+#[cfg(test)]
+mod tests;

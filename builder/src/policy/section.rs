@@ -112,7 +112,7 @@ impl<'a> Section<'a> {
         let value = self.table.get(key)?;
         let name = match self.name.as_str() {
             "the policy" => format!("[{key}]"),
-            outer => format!("{}.{key}]", outer.trim_end_matches(']')),
+            outer => format!("[{}.{key}]", outer.trim_matches(['[', ']'])),
         };
         let table = value.get_ref().as_table();
         table

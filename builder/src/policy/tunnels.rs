@@ -92,3 +92,86 @@ fn unserved_tunnel(host: &str, port: u16) -> Decision {
         allowed @ Decision::Allow { .. } => allowed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Policy;
+
+    fn policy(text: &str) -> NetworkPolicy {
+        let text = format!("[network]\nallow = []\n{text}");
+        Policy::parse("touchmark.toml", &text).unwrap().network
+    }
+
+    #[test]
+    fn a_tunnel_from_a_port_is_for_its_host_and_port_alone() {
+        let policy = policy(
+            "[[network.mirror]]\nhost = \"db.example:5432\"\nupstream = \"tcp://10.0.0.7:15432\"\ntls = \"tunnel\"\n\
+             [[network.mirror]]\nhost = \"bus.example:5672\"\ntls = \"tunnel\"\n\
+             [[network.mirror]]\nhost = \"files.example:8080\"\n",
+        );
+        let to = |host: &str, port| match policy.decide_tcp(host, port) {
+            Decision::Allow { upstream, tls: Tls::Tunnel, rule } => {
+                Ok((upstream.url(None), upstream.named, rule))
+            }
+            Decision::Allow { .. } => panic!("not a tunnel"),
+            Decision::Deny { reason, remedy } => Err(format!("{reason}\nhelp: {remedy}")),
+        };
+        let rule = "policy: db.example:5432".to_owned();
+        assert_eq!(to("db.example", 5432), Ok(("tcp://10.0.0.7:15432".into(), true, rule)));
+        let rule = "policy: bus.example:5672".to_owned();
+        assert_eq!(to("bus.example", 5672), Ok(("tcp://bus.example:5672".into(), false, rule)));
+        assert_eq!(
+            to("bus.example", 5432).unwrap_err(),
+            "the policy does not allow the port 5432 of 'bus.example'\nhelp: add to touchmark.toml:\n  \
+             [[network.mirror]]\n  host = \"bus.example:5432\"\n  tls = \"tunnel\""
+        );
+        assert!(to("files.example", 8080).is_err(), "an inspected port is for ADD");
+        assert_eq!(policy.tunnel_ports().into_iter().collect::<Vec<_>>(), [5432, 5672]);
+        assert!(policy.knows("db.example") && !policy.knows("files.example"));
+        let get = policy.decide(Scheme::Http, "db.example", 5432, "GET", "/");
+        assert!(matches!(get, Decision::Deny { .. }), "{get:?}");
+    }
+
+    #[test]
+    fn keys_that_contradict_one_another_are_told() {
+        let faults = |rest: &str| {
+            let text = format!("[network]\n[[network.mirror]]\n{rest}\n");
+            let error = Policy::parse("touchmark.toml", &text).unwrap_err();
+            let told =
+                error.faults().iter().map(|one| format!("{}\nhelp: {}", one.message, one.help));
+            told.collect::<Vec<_>>().join("\n")
+        };
+        let cases = [
+            (
+                "host = \"h.example\"\ntls = \"tunnel\"\ncredentials = \"t\"",
+                "nobody can log in inside a tunnel\nhelp: drop 'credentials', or set tls = \"inspect\"",
+            ),
+            (
+                "host = \"*.example\"\ncredentials = \"t\"",
+                "'credentials' would go to every host below the name\nhelp: name one host, or add an upstream = \
+                 \"https://…\" that they are for",
+            ),
+            (
+                "host = \"h.example\"\nupstream = \"tcp://x.example:7\"",
+                "an upstream of tcp:// is for a tunnel from a port\nhelp: write host = \"name:port\" and tls = \"tunnel\"",
+            ),
+            (
+                "host = \"h.example\"\ncredentials = \"\"",
+                "'credentials' is empty\nhelp: write the id of a build secret, as in credentials = \"mirror-token\"",
+            ),
+            (
+                "host = \"h.example\"\nlimits = { body = 1 }",
+                "unknown key 'body' in [network.mirror.limits]\nhelp: known here: body-bytes, total-bytes, seconds, redirects",
+            ),
+        ];
+        for (text, told) in cases {
+            assert_eq!(faults(text), told);
+        }
+        let error = Policy::parse(
+            "p",
+            "[[network.mirror]]\nhost = \"h.example:1\"\nupstream = \"tcp://x.example\"\n",
+        );
+        assert!(error.unwrap_err().to_string().contains("'tcp://x.example' is not an upstream"));
+    }
+}
