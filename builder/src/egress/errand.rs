@@ -25,7 +25,7 @@ use crate::{
 
 use super::{
     flight::{End, Head, Progress, cannot_keep},
-    relay::end_to_end,
+    relay::{ambiguous, end_to_end},
     upstream::{Unanswered, Upstreams},
 };
 
@@ -89,7 +89,10 @@ impl Errand {
             (Ok(response), Some(prior)) if response.status() == StatusCode::NOT_MODIFIED => {
                 self.confirmed(prior, response.headers(), progress)
             }
-            (Ok(response), _) => self.bring(response, progress).await,
+            (Ok(response), _) => match ambiguous(response.headers()) {
+                Some(reason) => End::Broken(reason.into()),
+                None => self.bring(response, progress).await,
+            },
         }
     }
 

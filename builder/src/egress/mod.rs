@@ -4,7 +4,7 @@
 //! ← `from_store` ← `body`, `tunnel` ← `relay` ← `dns`, `http` ← `tls`, `ssh` ← `namespace` ← `ahead`, `step`.
 //!
 //! Absent: ports other than 22, 53, 80, 443 and those of the policy's tunnels. What a step sends elsewhere is refused
-//! by the kernel of its egress namespace and is not recorded one by one.
+//! by the kernel of its egress namespace; `stray` sees it and tells it.
 
 mod address;
 mod ahead;
@@ -26,6 +26,7 @@ mod record;
 mod relay;
 mod ssh;
 mod step;
+mod stray;
 #[cfg(test)]
 mod tests;
 mod through_proxy;

@@ -22,6 +22,9 @@ use rtnetlink::{
         route::{RouteScope, RouteType},
     },
 };
+use socket2::Socket;
+
+use super::stray;
 
 /// The step's own address.
 pub(super) const STEP: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 1);
@@ -70,6 +73,8 @@ pub(super) struct Namespaces {
     pub(super) http: TcpListener,
     pub(super) tls: TcpListener,
     pub(super) ssh: TcpListener,
+    /// What goes past all of them; none on a kernel without packet sockets, which only costs the report.
+    pub(super) stray: Option<Socket>,
     /// At the ports of the policy's tunnels.
     pub(super) tunnels: Vec<TcpListener>,
 }
@@ -110,7 +115,8 @@ fn build(tunnels: &[u16]) -> Result<Namespaces, NamespaceError> {
         let (dns_tcp, http, tls) = (listen(dns)?, listen(any(80))?, listen(any(443))?);
         let ssh = listen(any(22))?;
         let tunnels = tunnels.iter().map(|port| listen(any(*port))).collect::<Result<_, _>>()?;
-        Ok(Namespaces { step, dns_udp, dns_tcp, http, tls, ssh, tunnels })
+        let stray = stray::open().ok();
+        Ok(Namespaces { step, dns_udp, dns_tcp, http, tls, ssh, stray, tunnels })
     })
 }
 

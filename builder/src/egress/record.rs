@@ -119,6 +119,8 @@ pub enum RefusalKind {
     PrivateUpstream,
     /// The connection to port 443 does not begin with TLS that names a server.
     NoServerName,
+    /// A port or a protocol that no step is served: `TCP`, `UDP`, `DNS`, `ping`, or a protocol by its number.
+    NotCarried(String),
 }
 
 impl fmt::Display for RefusalKind {
@@ -130,6 +132,7 @@ impl fmt::Display for RefusalKind {
             Self::Request(reason) => f.write_str(reason),
             Self::PrivateUpstream => f.write_str("its address is private"),
             Self::NoServerName => f.write_str("the connection does not begin with TLS for a name"),
+            Self::NotCarried(what) => write!(f, "{what} is not carried there"),
         }
     }
 }
@@ -139,6 +142,7 @@ impl fmt::Display for Refusal {
         let Self { origin, host, port, kind, remedy } = self;
         let at = match kind {
             RefusalKind::UnknownName => host.clone(),
+            _ if *port == 0 => host.clone(),
             _ => format!("{host}:{port}"),
         };
         write!(f, "line {}: no connection to '{at}': {kind}\nhelp: {remedy}", origin.line)

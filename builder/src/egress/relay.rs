@@ -171,6 +171,10 @@ async fn forward(
             return unanswered(fetched, &reason, asked, step);
         }
     };
+    if let Some(reason) = ambiguous(response.headers()) {
+        exchange.broken(reason.into());
+        return unanswered(fetched, reason, asked, step);
+    }
     exchange.answered(response.status().as_u16());
     let allowance = upstreams.allowance(&asked.target);
     let announced = response.content_length().filter(|_| method != Method::HEAD);
@@ -248,6 +252,13 @@ fn incomplete(method: &Method, status: StatusCode, framed: bool) -> Option<Strin
     }
     // RFC 9112, section 8: without a length, a closed connection may mean a broken one.
     (!framed).then(|| "the upstream announced no length".into())
+}
+
+/// Why two readers could see two bodies in an answer: its length is told twice, and may be an attempt to hide one answer
+/// in another (RFC 9112, section 6.3).
+pub(super) fn ambiguous(answer: &HeaderMap) -> Option<&'static str> {
+    let twice = answer.contains_key(TRANSFER_ENCODING) && answer.contains_key(CONTENT_LENGTH);
+    twice.then_some("the upstream's answer has a length and chunks too, so its end is not certain")
 }
 
 /// What goes through to the other side: not the headers of this one connection (RFC 9110, section

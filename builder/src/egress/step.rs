@@ -31,7 +31,7 @@ use super::{
     names::Names,
     namespace::{GATEWAY, NamespaceError, Namespaces},
     record::{Recorder, StepOrigin, StepTraffic},
-    ssh, tls,
+    ssh, stray, tls,
     upstream::Upstreams,
 };
 
@@ -109,7 +109,8 @@ impl StepNetwork {
         namespaces: Namespaces,
         origin: StepOrigin,
     ) -> Result<Self, EgressError> {
-        let Namespaces { step: namespace, dns_udp, dns_tcp, http, tls, ssh, tunnels } = namespaces;
+        let Namespaces { step: namespace, dns_udp, dns_tcp, http, tls, ssh, stray, tunnels } =
+            namespaces;
         let io = |source| NamespaceError::Io { step: "serve", source };
         let dns_udp = UdpSocket::from_std(dns_udp).map_err(io)?;
         let dns_tcp = TcpListener::from_std(dns_tcp).map_err(io)?;
@@ -128,6 +129,9 @@ impl StepNetwork {
                 _ = until_stop.changed() => {}
             }
         });
+        if let Some(stray) = stray {
+            servers.spawn(stray::watch(stray, stopped.clone(), step.clone()));
+        }
         servers.spawn(accept(dns_tcp, stopped.clone(), step.clone(), dns::serve_tcp));
         servers.spawn(accept(http, stopped.clone(), step.clone(), http::serve));
         servers.spawn(accept(tls, stopped.clone(), step.clone(), tls::serve));

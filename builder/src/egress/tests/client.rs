@@ -14,6 +14,7 @@ use hickory_proto::{
     rr::{Name, RData, RecordType},
 };
 use nix::sched::{CloneFlags, setns};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StepNetwork;
 
@@ -93,4 +94,11 @@ pub(super) fn converse(address: impl Into<SocketAddr>, request: &str) -> String 
 
 pub(super) fn get(host: &str, path: &str) -> String {
     exchange(host, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"))
+}
+
+/// Sends an echo request, as an unprivileged ping does.
+pub(super) fn ping(address: [u8; 4]) {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::ICMPV4)).unwrap();
+    let to = SocketAddr::from((address, 0));
+    socket.send_to(&[8, 0, 0, 0, 0, 0, 0, 1], &to.into()).unwrap();
 }

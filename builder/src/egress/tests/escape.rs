@@ -1,16 +1,29 @@
 //! What a step may try and must not reach.
 
-use std::{io::ErrorKind, net::TcpListener};
+use std::{
+    io::ErrorKind,
+    net::TcpListener,
+    os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener, UnixStream},
+    },
+};
 
 use hickory_proto::rr::RecordType;
 
 use super::{
     super::RefusalKind,
-    client::{ask, connect, converse, in_step, lookup},
+    client::{ask, connect, converse, in_step, lookup, ping},
     inside, open,
     origin::start,
     to_loopback,
 };
+
+/// A name without a file, of the builder's own network namespace.
+fn abstract_name() -> SocketAddr {
+    let name = format!("touchmark-escape-{}", std::process::id());
+    SocketAddr::from_abstract_name(name).unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_served_ports_answer() {
@@ -20,6 +33,8 @@ async fn only_the_served_ports_answer() {
     let registry = TcpListener::bind("0.0.0.0:0").unwrap();
     let port = registry.local_addr().unwrap().port();
     registry.set_nonblocking(true).unwrap();
+    let _here = UnixListener::bind_addr(&abstract_name()).unwrap();
+    UnixStream::connect_addr(&abstract_name()).unwrap();
     let step = open(&to_loopback(start())).await;
     in_step(&step, move || {
         // The host's loopback, the gateway, foreign addresses, a served name: no other port is there.
@@ -41,12 +56,30 @@ async fn only_the_served_ports_answer() {
         socket.connect("198.51.100.7:123").unwrap();
         socket.send(b"x").unwrap();
         assert_eq!(socket.recv(&mut [0; 9]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        ping([203, 0, 113, 7]);
+        let foreign = UnixStream::connect_addr(&abstract_name()).unwrap_err();
+        assert_eq!(foreign.kind(), ErrorKind::ConnectionRefused);
         connect("[2001:db8::1]:80".parse::<std::net::SocketAddr>().unwrap()).unwrap_err();
         connect("[::1]:80".parse::<std::net::SocketAddr>().unwrap()).unwrap_err();
     })
     .await;
     assert_eq!(registry.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert_eq!(step.finish().await.refusals, []);
+    let refusals = step.finish().await.refusals;
+    let told: Vec<String> = refusals.iter().map(|one| format!("{one}")).collect();
+    let told = told.join("\n");
+    for wanted in [
+        "'10.0.2.2:5000': TCP is not carried there",
+        "'198.51.100.7:23': TCP is not carried there",
+        "'packages.example:8080': TCP is not carried there",
+        "'198.51.100.53:53': DNS is not carried there",
+        "'198.51.100.53:53': TCP is not carried there",
+        "'198.51.100.7:123': UDP is not carried there",
+        "'203.0.113.7': ping is not carried there",
+    ] {
+        assert!(told.contains(wanted), "{wanted}\n{told}");
+    }
+    // Each once: three addresses with four ports, two name servers twice, one datagram, one echo request.
+    assert_eq!(refusals.len(), 3 * 4 + 2 * 2 + 1 + 1, "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

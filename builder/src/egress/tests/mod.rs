@@ -4,6 +4,7 @@
 mod client;
 mod dns;
 mod escape;
+mod hostile;
 mod http;
 mod inspect;
 mod origin;
