@@ -105,7 +105,7 @@ fn key(image: &Image, options: &HardenOptions) -> Result<Digest, HardenError> {
         options;
     let texts = |globs: &[Glob]| globs.iter().map(ToString::to_string).collect::<Vec<_>>();
     let policy = (level.as_str(), texts(keep), texts(remove));
-    let inputs = (RULES_VERSION, "harden", image, policy, epoch, inherited_cmd);
+    let inputs = (RULES_VERSION, "harden, gzip members", image, policy, epoch, inherited_cmd);
     let bytes = serde_json::to_vec(&inputs).map_err(|error| store(error.into()))?;
     Ok(Digest::of(&bytes))
 }

@@ -38,9 +38,9 @@ impl Default for Compression {
 }
 
 impl Compression {
-    /// The level of gzip where none is asked for: within two thousandths of level 6 in size, in two thirds
-    /// of its time (decision 26).
-    pub const GZIP_LEVEL: u32 = 5;
+    /// The level of gzip where none is asked for: smaller than zlib's level 6, in a third of the time of its
+    /// level 5 (decision 69).
+    pub const GZIP_LEVEL: u32 = 3;
 
     /// The OCI media type of a layer compressed so.
     #[must_use]
@@ -75,7 +75,7 @@ impl<W: Write> Encoder<W> {
     pub(super) fn new(inner: W, compression: Compression) -> io::Result<Self> {
         Ok(match compression {
             Compression::None => Self::Plain(inner),
-            Compression::Gzip { level } => Self::Gzip(BlockEncoder::new(inner, level)?),
+            Compression::Gzip { level } => Self::Gzip(BlockEncoder::new(inner, level)),
             Compression::Zstd { level } => {
                 let mut encoder = zstd::Encoder::new(inner, level)?;
                 // Any number of threads from one on gives the same bytes, none gives others.

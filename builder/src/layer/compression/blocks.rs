@@ -1,6 +1,6 @@
-//! gzip in independent blocks, compressed side by side and put one after the other into one gzip member.
-//! Where a block begins depends on the input alone: the bytes are the same on one processor as on
-//! sixty-four.
+//! gzip in independent blocks, compressed side by side and put one after the other, each a member of its
+//! own: "a gzip file consists of a series of members" (RFC 1952 section 2.2). Where a block begins depends
+//! on the input alone: the bytes are the same on one processor as on sixty-four.
 
 use std::{
     collections::VecDeque,
@@ -8,42 +8,36 @@ use std::{
     sync::mpsc::Receiver,
 };
 
-use flate2::{Compression, Crc};
-
 use super::{
-    deflate::{Deflated, deflate},
+    deflate::member,
     pool::{self, Claim},
 };
 
 /// Bytes of input per block: costs well under one percent of size against one stream.
 const BLOCK: usize = 1024 * 1024;
-/// RFC 1952: deflate, no flags, no time, no level hint, system "unknown".
-const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-/// One last, empty block with fixed codes.
-const LAST: [u8; 2] = [3, 0];
 
 /// A block under way.
-type Pending = (Receiver<io::Result<Deflated>>, Claim);
+type Pending = (Receiver<io::Result<Vec<u8>>>, Claim);
 
 /// A gzip encoder.
 pub(in crate::layer) struct BlockEncoder<W: Write> {
     inner: W,
-    level: Compression,
+    level: u32,
     block: Vec<u8>,
     pending: VecDeque<Pending>,
-    sum: Crc,
+    /// Has any block been started?
+    begun: bool,
 }
 
 impl<W: Write> BlockEncoder<W> {
-    pub(super) fn new(mut inner: W, level: u32) -> io::Result<Self> {
-        inner.write_all(&HEADER)?;
-        Ok(Self {
+    pub(super) fn new(inner: W, level: u32) -> Self {
+        Self {
             inner,
-            level: Compression::new(level.min(9)),
+            level: level.min(9),
             block: Vec::new(),
             pending: VecDeque::new(),
-            sum: Crc::new(),
-        })
+            begun: false,
+        }
     }
 
     /// Starts the block that is full, and writes the oldest ones that are done; waits for one when too
@@ -61,7 +55,8 @@ impl<W: Write> BlockEncoder<W> {
         }
         let (block, level) = (std::mem::take(&mut self.block), self.level);
         let claim = Claim::take();
-        self.pending.push_back((pool::submit(move || deflate(&block, level)), claim));
+        self.pending.push_back((pool::submit(move || member(&block, level)), claim));
+        self.begun = true;
         Ok(())
     }
 
@@ -71,24 +66,19 @@ impl<W: Write> BlockEncoder<W> {
         self.put(done.map_err(|_| io::Error::other("a thread that compressed a layer failed"))?)
     }
 
-    fn put(&mut self, done: io::Result<Deflated>) -> io::Result<()> {
-        let Deflated { bytes, sum } = done?;
-        self.sum.combine(&sum);
-        self.inner.write_all(&bytes)
+    fn put(&mut self, done: io::Result<Vec<u8>>) -> io::Result<()> {
+        self.inner.write_all(&done?)
     }
 
     pub(super) fn finish(mut self) -> io::Result<W> {
         while !self.pending.is_empty() {
             self.put_oldest()?;
         }
-        // The rest, or the whole of a small layer, is not worth a thread.
-        if !self.block.is_empty() {
-            let rest = deflate(&self.block, self.level);
+        // The rest, or the whole of a small layer, is not worth a thread. Nothing at all is a member, too.
+        if !self.block.is_empty() || !self.begun {
+            let rest = member(&self.block, self.level);
             self.put(rest)?;
         }
-        self.inner.write_all(&LAST)?;
-        self.inner.write_all(&self.sum.sum().to_le_bytes())?;
-        self.inner.write_all(&self.sum.amount().to_le_bytes())?;
         Ok(self.inner)
     }
 }
@@ -118,12 +108,12 @@ impl<W: Write> Write for BlockEncoder<W> {
 mod tests {
     use std::io::Read;
 
-    use flate2::bufread::GzDecoder;
+    use flate2::bufread::MultiGzDecoder;
 
     use super::*;
 
     fn encode(bytes: &[u8], step: usize) -> Vec<u8> {
-        let mut encoder = BlockEncoder::new(Vec::new(), 6).unwrap();
+        let mut encoder = BlockEncoder::new(Vec::new(), 6);
         bytes.chunks(step).for_each(|part| encoder.write_all(part).unwrap());
         encoder.finish().unwrap()
     }
@@ -140,11 +130,11 @@ mod tests {
     }
 
     #[test]
-    fn one_member_whatever_the_writes_and_whoever_else_compresses() {
+    fn the_same_members_whatever_the_writes_and_whoever_else_compresses() {
         for length in [0, 1, BLOCK - 1, BLOCK, 3 * BLOCK + 17] {
             let bytes = sample(length);
             let encoded = encode(&bytes, 100_000);
-            let mut decoder = GzDecoder::new(&encoded[..]);
+            let mut decoder = MultiGzDecoder::new(&encoded[..]);
             let mut decoded = Vec::new();
             decoder.read_to_end(&mut decoded).unwrap();
             assert!(decoded == bytes && decoder.into_inner().is_empty(), "{length}");

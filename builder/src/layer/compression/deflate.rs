@@ -1,63 +1,84 @@
-//! One block of a gzip stream: a whole number of deflate blocks that ends on a byte (a sync flush, RFC
-//! 1951 section 3.2.4). What does not get smaller is stored as it is, which costs nothing: random data,
-//! archives and pictures would else take as long as text for no gain. Whether it does, the bytes alone
-//! decide.
+//! One block of a layer as a gzip member of its own (RFC 1952 section 2.2). What does not get smaller is
+//! stored as it is, which costs nothing: random data, archives and pictures would else take as long as
+//! text for no gain. Whether it does, the bytes alone decide.
 
-use std::io;
+use std::{cell::RefCell, io};
 
-use flate2::{Compress, Compression, Crc, FlushCompress};
+use libdeflater::{CompressionLvl, Compressor};
 
 /// Where of a dense block it is tried whether repetitions make it smaller after all.
 const PROBE: usize = 32 * 1024;
 /// The most that a stored deflate block holds.
 const MAX_STORED: usize = 65_535;
+/// RFC 1952: deflate, no flags, no time, no level hint, system "unknown".
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+/// Bytes of header and trailer.
+const FRAME: usize = HEADER.len() + 8;
 
-/// A compressed block and the checksum of its content.
-pub(super) struct Deflated {
-    pub(super) bytes: Vec<u8>,
-    pub(super) sum: Crc,
-}
-
-/// Compresses `block` independently of what stands before it.
-pub(super) fn deflate(block: &[u8], level: Compression) -> io::Result<Deflated> {
-    let mut sum = Crc::new();
-    sum.update(block);
-    let bytes = match level.level() > 0 && is_incompressible(block)? {
-        true => stored(block),
-        false => compressed(block, level)?,
+/// A whole gzip member with the content `block`, of less than 4 GiB. `level` is 0 to 9.
+pub(super) fn member(block: &[u8], level: u32) -> io::Result<Vec<u8>> {
+    let mut member = if level == 0 || is_incompressible(block)? {
+        stored(block)
+    } else {
+        let mut member = HEADER.to_vec();
+        compress(block, level, &mut member)?;
+        member
     };
-    Ok(Deflated { bytes, sum })
+    member.extend(libdeflater::crc32(block).to_le_bytes());
+    member.extend(u32::try_from(block.len()).unwrap_or(u32::MAX).to_le_bytes());
+    // What waits to be written should not take more room than it needs.
+    member.shrink_to_fit();
+    Ok(member)
 }
 
-fn compressed(block: &[u8], level: Compression) -> io::Result<Vec<u8>> {
-    let mut encoder = Compress::new(level, false);
-    // Deflate never grows by more than this (zlib's deflateBound), but the loop does not rely on it.
-    let mut output = Vec::with_capacity(block.len() + block.len() / 1000 + 64);
-    loop {
-        let read = usize::try_from(encoder.total_in()).unwrap_or(block.len());
-        encoder.compress_vec(&block[read..], &mut output, FlushCompress::Sync)?;
-        let all = encoder.total_in() == block.len() as u64;
-        // With room left, the flush is complete as well.
-        if all && output.len() < output.capacity() {
-            // What waits to be written should not take a whole block's room.
-            output.shrink_to_fit();
-            return Ok(output);
-        }
-        output.reserve(64 * 1024);
-    }
+thread_local! {
+    /// The tables of the level that was used last: a few hundred kilobytes that are not to be made for each block.
+    static LAST: RefCell<Option<(u32, Compressor)>> = const { RefCell::new(None) };
 }
 
-/// Stored deflate blocks, none of them the last (RFC 1951 section 3.2.4).
+/// Appends `block` as one deflate stream. The output follows from the arguments alone.
+fn compress(block: &[u8], level: u32, output: &mut Vec<u8>) -> io::Result<()> {
+    let refused = |fault: String| io::Error::new(io::ErrorKind::InvalidInput, fault);
+    LAST.with_borrow_mut(|last| {
+        let compressor = match last {
+            Some((of, compressor)) if *of == level => compressor,
+            _ => {
+                let number = i32::try_from(level).unwrap_or(i32::MAX);
+                let level_found = CompressionLvl::new(number);
+                let level_found =
+                    level_found.map_err(|_| refused(format!("gzip has no level {level}")))?;
+                &mut last.insert((level, Compressor::new(level_found))).1
+            }
+        };
+        let begin = output.len();
+        // The trailer is to fit as well.
+        let bound = compressor.deflate_compress_bound(block.len());
+        output.reserve_exact(bound + FRAME);
+        output.resize(begin + bound, 0);
+        let length = compressor.deflate_compress(block, &mut output[begin..]);
+        let length = length.map_err(|fault| refused(fault.to_string()))?;
+        output.truncate(begin + length);
+        Ok(())
+    })
+}
+
+/// A gzip header and stored deflate blocks, of which the last says so (RFC 1951 section 3.2.4).
 fn stored(block: &[u8]) -> Vec<u8> {
-    let mut output = Vec::with_capacity(block.len() + block.len() / MAX_STORED * 5 + 5);
-    for part in block.chunks(MAX_STORED) {
+    let length = block.len() + block.len() / MAX_STORED * 5 + 5 + FRAME;
+    let mut output = Vec::with_capacity(length);
+    output.extend_from_slice(&HEADER);
+    let mut left = block;
+    loop {
+        let part = left.split_off(..left.len().min(MAX_STORED)).unwrap_or_default();
         let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
-        output.push(0);
+        output.push(u8::from(left.is_empty()));
         output.extend(length.to_le_bytes());
         output.extend((!length).to_le_bytes());
         output.extend_from_slice(part);
+        if left.is_empty() {
+            return output;
+        }
     }
-    output
 }
 
 fn is_incompressible(block: &[u8]) -> io::Result<bool> {
@@ -66,7 +87,9 @@ fn is_incompressible(block: &[u8]) -> io::Result<bool> {
     }
     let middle = block.len() / 2;
     for probe in [&block[..PROBE], &block[middle..middle + PROBE]] {
-        if compressed(probe, Compression::fast())?.len() < PROBE / 100 * 99 {
+        let mut smaller = Vec::new();
+        compress(probe, 1, &mut smaller)?;
+        if smaller.len() < PROBE / 100 * 99 {
             return Ok(false);
         }
     }
@@ -105,7 +128,7 @@ mod tests {
     fn noise_is_stored_and_nothing_else_is() {
         let noise = noise(1 << 20);
         assert!(is_incompressible(&noise).unwrap());
-        assert_eq!(stored(&noise).len(), noise.len() + 5 * 17);
+        assert_eq!(stored(&noise).len(), noise.len() + 5 * 17 + HEADER.len());
         // The same noise over and over is dense, but repeats itself.
         assert!(!is_incompressible(&noise[..10_000].repeat(100)).unwrap());
         // Small archives in a tar have headers between them.

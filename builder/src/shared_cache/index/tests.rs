@@ -129,8 +129,8 @@ fn each_fault_has_its_own_reason() {
     for (from, to) in [
         ("zstd:19", "zstd:23"),
         ("zstd:19", "zstd:-7"),
-        ("gzip:5", "gzip:10"),
-        ("gzip:5", "brotli:5"),
+        ("gzip:3", "gzip:10"),
+        ("gzip:3", "brotli:5"),
         ("\"none\"", "\"none:1\""),
         ("\"trees\"", "\"woods\""),
         ("\"version\":2", "\"version\":2,\"version\":2"),
