@@ -3,12 +3,12 @@
 
 use std::{
     collections::HashSet,
-    io,
+    io::{self, Read},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 use tokio::{net::UdpSocket, sync::watch};
 
 use super::{namespace::GATEWAY, record::RefusalKind, step::Step};
@@ -83,8 +83,13 @@ pub(super) async fn watch(socket: Socket, mut stopped: watch::Receiver<bool>, st
             },
             _ = stopped.changed() => true,
         };
+        // The last look asks the kernel itself: the runtime may not have heard yet of what the step sent last.
+        let receive = |packet: &mut [u8]| match last {
+            true => (&*SockRef::from(&socket)).read(packet),
+            false => socket.try_recv(packet),
+        };
         let mut packet = [0; HEAD];
-        while let Ok(length) = socket.try_recv(&mut packet) {
+        while let Ok(length) = receive(&mut packet) {
             if let Some(stray) = Stray::of(&packet[..length])
                 && !(stray.protocol == TCP && tunnels.contains(&stray.port))
                 && seen.insert(stray)
