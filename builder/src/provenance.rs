@@ -36,6 +36,9 @@ pub const BUILDER_ID_ENTITLED: &str = "https://touchmark.dev/builder/rootless-en
 /// passed through unseen.
 pub const METHOD: &str = "method";
 
+/// The annotation of an answer to a POST that only asks: the digest of what was asked.
+pub const REQUEST: &str = "request";
+
 /// What was asked for; becomes `externalParameters`, complete.
 #[derive(Debug, Clone, Default)]
 pub struct Parameters {
@@ -347,6 +350,9 @@ fn fetched_file(
     }
     if request.method != "GET" {
         annotations.insert(METHOD.into(), request.method.clone().into());
+    }
+    if let Some(query) = &request.query {
+        annotations.insert(REQUEST.into(), query.to_string().into());
     }
     if let Some(purl) = &request.purl {
         annotations.insert("purl".into(), purl.clone().into());

@@ -16,6 +16,7 @@ mod blobs;
 mod build_push_verify;
 mod cache;
 mod caches;
+mod clients;
 mod command_line;
 mod contexts;
 mod cosign;

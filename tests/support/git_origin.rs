@@ -30,8 +30,7 @@ impl GitOrigin {
     #[must_use]
     pub fn start(files: &[(&str, Vec<u8>)], tree: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let bare = repository(dir.path(), tree);
-        let commit = git(&bare, &["rev-parse", "main"]);
+        let (bare, commit) = repository(dir.path(), tree);
         let files: BTreeMap<String, Vec<u8>> =
             files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.clone())).collect();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -87,7 +86,8 @@ fn answer(request: &Request, files: &BTreeMap<String, Vec<u8>>, bare: &Path) -> 
     }
 }
 
-fn repository(dir: &Path, tree: &[(&str, &str)]) -> PathBuf {
+/// A bare repository below `dir` whose one commit holds `tree`, and the commit's id.
+pub(crate) fn repository(dir: &Path, tree: &[(&str, &str)]) -> (PathBuf, String) {
     let work = dir.join("work");
     fs::create_dir(&work).expect("own directory");
     git(&work, &["init", "-q", "-b", "main"]);
@@ -104,7 +104,8 @@ fn repository(dir: &Path, tree: &[(&str, &str)]) -> PathBuf {
     let bare = dir.join("app.git");
     git(dir, &["clone", "-q", "--bare", "work", "app.git"]);
     git(&bare, &["update-server-info"]);
-    bare
+    let commit = git(&bare, &["rev-parse", "main"]);
+    (bare, commit)
 }
 
 fn git(dir: &Path, arguments: &[&str]) -> String {

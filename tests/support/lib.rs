@@ -10,7 +10,7 @@
 //! - [`snapshot`]: whole messages compared with a file
 //! - [`http`], [`client`], [`registry`], [`impostor`]: a registry client, Debian's registry, and one that lies
 //! - [`faulty_proxy`]: what stands before a registry and fails now and then
-//! - [`git_origin`]: a repository and files over HTTP
+//! - [`git_origin`], [`smart_git`]: a repository and files over HTTP, as plain files and by git's own server
 //! - [`tls_origin`]: a file over TLS, with a private authority
 //! - [`tarball`], [`image`], [`base`]: tars (hostile ones too), images, and the two base images
 //! - [`blobs`]: every blob of a pushed image, unpacked one by one
@@ -44,6 +44,7 @@ pub mod referrers;
 pub mod registry;
 pub mod run;
 pub mod small_disk;
+pub mod smart_git;
 pub mod snapshot;
 pub mod tarball;
 pub mod tls_origin;

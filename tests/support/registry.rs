@@ -175,7 +175,7 @@ fn wait_until_up(child: &mut Child, port: u16) -> bool {
 }
 
 /// Blobs are linked, because they never change; tags and links are copied.
-pub(crate) fn copy_storage(from: &Path, to: &Path) {
+pub fn copy_storage(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("own directory");
     for entry in fs::read_dir(from).expect("a registry's storage").flatten() {
         let (source, target) = (entry.path(), to.join(entry.file_name()));

@@ -25,6 +25,7 @@ use crate::{
 
 use super::{
     flight::{End, Head, Progress, cannot_keep},
+    query::Query,
     relay::{ambiguous, end_to_end},
     upstream::{Unanswered, Upstreams},
 };
@@ -32,7 +33,7 @@ use super::{
 /// An answer that was confirmed again is written down when it was not for so long, in seconds.
 const CONFIRMED: u64 = 3600;
 
-/// A GET, for whoever asks it this way.
+/// A GET, or a POST that only asks, for whoever asks it this way.
 #[derive(Debug)]
 pub(super) struct Errand {
     pub(super) upstreams: Upstreams,
@@ -43,6 +44,8 @@ pub(super) struct Errand {
     pub(super) fetched: String,
     /// The request's headers, without conditions.
     pub(super) headers: HeaderMap,
+    /// What a POST asks.
+    pub(super) query: Option<Query>,
     pub(super) store: DownloadStore,
     pub(super) terms: Terms,
 }
@@ -56,7 +59,11 @@ impl Errand {
             values.map(|value| format!("{name}: {value:?}\n")).collect::<String>()
         };
         let headers: String = selecting.iter().map(header).collect();
-        format!("{}\n{}\n{headers}", self.url, self.fetched)
+        format!("{}\n{}\n{}\n{headers}", self.kept_method(), self.url, self.fetched)
+    }
+
+    fn kept_method(&self) -> String {
+        self.query.as_ref().map_or_else(|| "GET".into(), Query::method)
     }
 
     /// Does it.
@@ -80,7 +87,11 @@ impl Errand {
             put(IF_NONE_MATCH, ETAG);
             put(IF_MODIFIED_SINCE, LAST_MODIFIED);
         }
-        let request = self.upstreams.request(&self.target, Method::GET, &self.fetched);
+        let method = if self.query.is_some() { Method::POST } else { Method::GET };
+        let mut request = self.upstreams.request(&self.target, method, &self.fetched);
+        if let Some(query) = &self.query {
+            request = request.body(query.body());
+        }
         match (self.upstreams.send(&self.target, request.headers(headers)).await, prior) {
             (Err(Unanswered::Private), _) => End::Private,
             (Err(Unanswered::Broken(reason)), _) => {
@@ -98,6 +109,10 @@ impl Errand {
 
     /// What is kept of an earlier answer and still has its bytes. Under a lock, the one that is pinned goes first.
     async fn prior(&self) -> Option<StoredAnswer> {
+        // What an answer to a question was is no promise for the next one.
+        if self.query.is_some() {
+            return None;
+        }
         let mut all = self.store.answers("GET", &self.url);
         all.retain(|answer| answer.fetched_url == self.fetched && answer.suits(&self.headers));
         if let Some(lock) = &self.terms.lock {
@@ -212,7 +227,7 @@ impl Errand {
             Err(error) => return content(error),
         };
         self.store.keep(StoredAnswer {
-            method: "GET".into(),
+            method: self.kept_method(),
             url: self.url.clone(),
             fetched_url: self.fetched.clone(),
             variant,

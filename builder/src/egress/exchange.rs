@@ -8,9 +8,16 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{oci::digest::Digest, purl::of_download};
+use crate::{
+    downloads::{Breach, Terms},
+    oci::digest::Digest,
+    purl::of_download,
+};
 
-use super::record::{Recorder, RequestRecord};
+use super::{
+    query::Query,
+    record::{Recorder, RequestRecord},
+};
 
 /// Writes exactly one record, also when it is dropped half-way.
 #[derive(Debug)]
@@ -43,6 +50,7 @@ impl Exchange {
             sent: 0,
             sha256: None,
             commit: None,
+            query: None,
             complete: false,
             incomplete_reason: Some("it was broken off".into()),
             started: now.map_or(0, |time| time.as_secs()),
@@ -56,6 +64,26 @@ impl Exchange {
     /// Counts the bytes that the step sends.
     pub(super) fn sent(&self) -> Arc<AtomicU64> {
         self.sent.clone()
+    }
+
+    /// It asks this.
+    pub(super) fn asks(&mut self, query: &Query) {
+        self.sent.store(query.body().len() as u64, Ordering::Relaxed);
+        if let Some(record) = &mut self.record {
+            record.query = Some(query.digest());
+            record.commit = query.commit().map(str::to_owned);
+        }
+    }
+
+    /// Is this answer as the build's terms want it? Answers to questions are pinned by their commit, or not at all.
+    pub(super) fn held_to(&self, terms: &Terms, status: u16, digest: Digest) -> Result<(), Breach> {
+        match &self.record {
+            Some(record) if record.query.is_none() => terms.check_file(&record.url, status, digest),
+            Some(RequestRecord { url, commit: Some(commit), .. }) => {
+                terms.check_commit(url, commit)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The response's status is known.

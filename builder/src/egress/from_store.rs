@@ -39,7 +39,6 @@ struct Reading {
     head: Arc<Head>,
     offset: u64,
     step: Arc<Step>,
-    url: String,
     exchange: Option<Exchange>,
 }
 
@@ -47,7 +46,6 @@ struct Reading {
 pub(super) async fn pass_on(
     flight: Arc<Flight>,
     request: &HeaderMap,
-    url: &str,
     mut exchange: Exchange,
     step: &Arc<Step>,
 ) -> Result<Reply, End> {
@@ -75,7 +73,7 @@ pub(super) async fn pass_on(
     let end = if spooled { flight.until(|_| false).await.end } else { flight.end() };
     match end {
         Some(End::Whole(digest, size)) => {
-            if let Err(breach) = step.terms().check_file(url, head.status.as_u16(), digest) {
+            if let Err(breach) = exchange.held_to(step.terms(), head.status.as_u16(), digest) {
                 return Ok(breached(breach, exchange, step));
             }
             let reply = whole(&head, request, size);
@@ -86,7 +84,7 @@ pub(super) async fn pass_on(
             exchange.broken(reason.clone());
             Err(End::Broken(reason))
         }
-        _ => Ok(streamed(flight, head, url, exchange, step)),
+        _ => Ok(streamed(flight, head, exchange, step)),
     }
 }
 
@@ -159,16 +157,10 @@ fn piece(head: &Head, range: Range<u64>) -> io::Result<Bytes> {
 }
 
 /// The answer while its body still comes.
-fn streamed(
-    flight: Arc<Flight>,
-    head: Arc<Head>,
-    url: &str,
-    exchange: Exchange,
-    step: &Arc<Step>,
-) -> Reply {
+fn streamed(flight: Arc<Flight>, head: Arc<Head>, exchange: Exchange, step: &Arc<Step>) -> Reply {
     let (status, headers) = (head.status, head.headers.clone());
-    let (step, url) = (step.clone(), url.to_owned());
-    let reading = Reading { flight, head, offset: 0, step, url, exchange: Some(exchange) };
+    let step = step.clone();
+    let reading = Reading { flight, head, offset: 0, step, exchange: Some(exchange) };
     let pieces = stream::try_unfold(reading, |mut reading| async move {
         let piece = reading.next().await?;
         Ok::<_, BoxError>(piece.map(|piece| (Frame::data(piece), reading)))
@@ -212,7 +204,7 @@ impl Reading {
     fn ended(&mut self, digest: Digest, size: u64) -> Result<(), BoxError> {
         let Some(exchange) = self.exchange.take() else { return Ok(()) };
         let status = self.head.status.as_u16();
-        if let Err(breach) = self.step.terms().check_file(&self.url, status, digest) {
+        if let Err(breach) = exchange.held_to(self.step.terms(), status, digest) {
             let told = breach.to_string();
             let _ = breached(breach, exchange, &self.step);
             return Err(told.into());
@@ -288,7 +280,7 @@ fn choose(
     let terms = step.terms();
     match terms.lock.is_some() {
         true => all.retain(|answer| {
-            answer.method == "HEAD" || terms.check_file(url, answer.status, answer.digest).is_ok()
+            answer.method != "GET" || terms.check_file(url, answer.status, answer.digest).is_ok()
         }),
         false => all.retain(|answer| answer.fetched_url == fetched),
     }

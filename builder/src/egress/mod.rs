@@ -1,6 +1,6 @@
 //! The network of RUN steps: only what the policy allows gets out, and all of it is written down.
 //! `address`, `way_out`, `allowance`, `through_proxy`, `names`, `record`, `dns_message`, `client_hello`, `authority`, `conditional` (what a client gets of an
-//! answer) ← `exchange`, `upstream` ← `errand` (one fetch into the download store) ← `flight` (for all who ask for it)
+//! answer), `query` (a POST that only asks) ← `exchange`, `upstream` ← `errand` (one fetch into the download store) ← `flight` (for all who ask for it)
 //! ← `from_store` ← `body`, `tunnel` ← `relay` ← `dns`, `http` ← `tls`, `ssh` ← `namespace` ← `ahead`, `step`.
 //!
 //! Absent: ports other than 22, 53, 80, 443 and those of the policy's tunnels. What a step sends elsewhere is refused
@@ -22,6 +22,7 @@ mod from_store;
 mod http;
 mod names;
 mod namespace;
+mod query;
 mod record;
 mod relay;
 mod ssh;
@@ -44,6 +45,7 @@ use ahead::Ahead;
 use authority::Authority;
 pub use authority::{AUTHORITY_NAME, AuthorityError};
 pub use namespace::NamespaceError;
+pub(crate) use query::kept_method;
 pub use record::{Refusal, RefusalKind, RequestRecord, StepOrigin, StepTraffic};
 pub use step::StepNetwork;
 

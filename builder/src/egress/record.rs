@@ -48,6 +48,9 @@ pub struct RequestRecord {
     /// Id of the commit, where a repository was fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
+    /// Digest of what a POST that only asks has asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<Digest>,
     /// Is everything known about this exchange? False for tunnels, writes, partial and broken bodies.
     pub complete: bool,
     /// Why not.

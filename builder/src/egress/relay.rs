@@ -25,6 +25,7 @@ use super::{
     exchange::Exchange,
     flight::End,
     from_store,
+    query::Query,
     record::RefusalKind,
     step::Step,
     through_proxy::PROXY_REMEDY,
@@ -64,33 +65,33 @@ pub(super) async fn relay(request: Request<Incoming>, asked: &Asked, step: &Arc<
     let url = asked.url(&head.uri);
     let fetched = asked.target.url(head.uri.query());
     let (method, rule) = (head.method, asked.rule.clone());
-    let exchange =
+    let mut exchange =
         Exchange::begin(step.recorder(), method.as_str(), url.clone(), fetched.clone(), rule);
     let headers = end_to_end(&head.headers);
     let reads = matches!(method, Method::GET | Method::HEAD) && body.is_end_stream();
     let store = step.store().filter(|_| reads);
+    if let Some(store) = step.store().filter(|_| Query::begins(&method, head.uri.path(), &headers))
+    {
+        let Some(query) = Query::read(body, &headers).await else {
+            exchange.broken("the step broke off".into());
+            return text(StatusCode::BAD_REQUEST, "the request's body did not come");
+        };
+        exchange.asks(&query);
+        if step.terms().offline {
+            let what = (&*query.method(), url.as_str(), fetched.as_str());
+            return from_store::offline(store, what, &headers, exchange, step).await;
+        }
+        let wanted = Wanted { url, fetched, headers, query: Some(query) };
+        return fetch(wanted, store, asked, exchange, step).await;
+    }
     match store {
         Some(store) if step.terms().offline => {
             let what = (method.as_str(), url.as_str(), fetched.as_str());
             from_store::offline(store, what, &headers, exchange, step).await
         }
         Some(store) if method == Method::GET => {
-            let errand = Errand {
-                upstreams: step.upstreams().clone(),
-                target: asked.target.clone(),
-                url: url.clone(),
-                fetched: fetched.clone(),
-                headers: unconditional(&headers),
-                store: store.clone(),
-                terms: step.terms().clone(),
-            };
-            let flight = step.flights().join(errand);
-            match from_store::pass_on(flight, &headers, &url, exchange, step).await {
-                Ok(reply) => reply,
-                Err(End::Private) => private(asked, step),
-                Err(End::Broken(reason)) => unanswered(&fetched, &reason, asked, step),
-                Err(End::Whole(..)) => unanswered(&fetched, "it has no head", asked, step),
-            }
+            let wanted = Wanted { url, fetched, headers, query: None };
+            fetch(wanted, store, asked, exchange, step).await
         }
         _ if step.terms().offline => {
             let what = format!("{method} {url}");
@@ -106,6 +107,40 @@ pub(super) async fn relay(request: Request<Incoming>, asked: &Asked, step: &Arc<
             let send = Sent { method, headers, body, fetched: &fetched };
             forward(send, asked, kept, exchange, step).await
         }
+    }
+}
+
+/// A request whose answer goes into the download store.
+struct Wanted {
+    url: String,
+    fetched: String,
+    headers: HeaderMap,
+    query: Option<Query>,
+}
+
+async fn fetch(
+    Wanted { url, fetched, headers, query }: Wanted,
+    store: &DownloadStore,
+    asked: &Asked,
+    exchange: Exchange,
+    step: &Arc<Step>,
+) -> Reply {
+    let errand = Errand {
+        upstreams: step.upstreams().clone(),
+        target: asked.target.clone(),
+        url,
+        fetched: fetched.clone(),
+        headers: unconditional(&headers),
+        query,
+        store: store.clone(),
+        terms: step.terms().clone(),
+    };
+    let flight = step.flights().join(errand);
+    match from_store::pass_on(flight, &headers, exchange, step).await {
+        Ok(reply) => reply,
+        Err(End::Private) => private(asked, step),
+        Err(End::Broken(reason)) => unanswered(&fetched, &reason, asked, step),
+        Err(End::Whole(..)) => unanswered(&fetched, "it has no head", asked, step),
     }
 }
 

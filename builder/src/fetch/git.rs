@@ -73,6 +73,7 @@ impl Resolved {
             sent: 0,
             sha256: None,
             commit: Some(self.commit.clone()),
+            query: None,
             complete: true,
             incomplete_reason: None,
             purl: None,

@@ -235,6 +235,7 @@ impl Fetcher {
             sent: 0,
             sha256: Some(digest),
             commit: None,
+            query: None,
             complete: true,
             incomplete_reason: None,
             started,

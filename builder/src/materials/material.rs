@@ -6,7 +6,11 @@ use touchmark_attest::{
     resource_descriptor::ResourceDescriptor,
 };
 
-use crate::{oci::digest::Digest, policy::preset::Preset, provenance::METHOD};
+use crate::{
+    oci::digest::Digest,
+    policy::preset::Preset,
+    provenance::{METHOD, REQUEST},
+};
 
 /// The annotation that says by what a fetched file was checked beside its digest.
 pub const VERIFIED_BY: &str = "verified-by";
@@ -111,6 +115,8 @@ impl Material {
         let digest = digest.and_then(|hex| format!("sha256:{hex}").parse().ok());
         let commit = dependency.digest.get("gitCommit").map(str::to_owned);
         let purl = text("purl");
+        let asked = text(REQUEST).and_then(|digest| digest.parse().ok());
+        let kept_method = asked.map(crate::egress::kept_method);
         let sort = sort(dependency, purl.is_some());
         let origin = origin(dependency, sort);
         let fetched_from =
@@ -127,7 +133,7 @@ impl Material {
             name: dependency.name.clone(),
             uri: dependency.uri.clone(),
             fetched_from,
-            method: text(METHOD),
+            method: kept_method.or_else(|| text(METHOD)),
             status: number("status"),
             line: number("line"),
             digest,

@@ -72,6 +72,10 @@ fn by_ecosystem(segments: &[String], file: &str) -> Option<String> {
         return Some(purl("gem", None, name, Some(version), &[]));
     }
     match parts.as_slice() {
+        // Cargo's web API, and what it leads to: /crates/name/version/download
+        [.., "crates", name, version, "download"] => {
+            Some(purl("cargo", None, name, Some(version), &[]))
+        }
         // npm: [/@scope]/name/-/name-version.tgz
         [.., scope, name, "-", _] if scope.starts_with('@') => {
             let version = file.strip_suffix(".tgz")?.strip_prefix(name)?.strip_prefix('-')?;
@@ -122,6 +126,7 @@ mod tests {
             ),
             ("/packages/ab/cd/Foo_Bar-1.0.2-py3-none-any.whl", "pkg:pypi/foo-bar@1.0.2"),
             ("/crates/serde-json/serde-json-1.0.1.crate", "pkg:cargo/serde-json@1.0.1"),
+            ("/api/v1/crates/serde/1.0.1/download", "pkg:cargo/serde@1.0.1"),
             ("/gems/rack-test-2.1.0.gem", "pkg:gem/rack-test@2.1.0"),
             ("/left/-/left-1.3.0.tgz", "pkg:npm/left@1.3.0"),
             ("/@a/left/-/left-1.3.0.tgz", "pkg:npm/%40a/left@1.3.0"),

@@ -61,6 +61,7 @@ mod tests {
             sent: 0,
             sha256: None,
             commit: None,
+            query: None,
             complete: true,
             incomplete_reason: None,
             purl: None,

@@ -19,6 +19,7 @@ fn request() -> RequestRecord {
         sent: 0,
         sha256: Some(digest("abc")),
         commit: None,
+        query: None,
         complete: true,
         incomplete_reason: None,
         purl: None,

@@ -1,0 +1,151 @@
+//! A POST that only asks: git's way to say which commits it wants, npm's question about known faults of packages. What
+//! is asked belongs to the address: one who asks the same gets what is kept.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use http_body_util::{BodyExt, Limited};
+use hyper::{
+    HeaderMap, Method,
+    body::{Bytes, Incoming},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+};
+
+use crate::oci::digest::Digest;
+
+/// Questions are small, in bytes. A larger body is sent on as what it is: a write.
+const LARGEST: usize = 1 << 20;
+
+/// Git's question (gitprotocol-http), by its type; a push has another one.
+const GIT: (&str, &str) = ("/git-upload-pack", "application/x-git-upload-pack-request");
+
+/// npm's questions, of `npm audit` and at the end of `npm install`: in what they name are faults known?
+const NPM: [&str; 3] = [
+    "/-/npm/v1/security/advisories/bulk",
+    "/-/npm/v1/security/audits",
+    "/-/npm/v1/security/audits/quick",
+];
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub(super) struct Query {
+    body: Bytes,
+    digest: Digest,
+    commit: Option<String>,
+}
+
+impl Query {
+    /// Is this head the one of a question?
+    pub(super) fn begins(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+        let git = path.ends_with(GIT.0) && text(CONTENT_TYPE) == Some(GIT.1);
+        let npm = NPM.iter().any(|end| path.ends_with(end));
+        method == Method::POST && length.is_some_and(|length| length <= LARGEST) && (git || npm)
+    }
+
+    /// Reads the question. None when the body does not come as announced.
+    pub(super) async fn read(body: Incoming, headers: &HeaderMap) -> Option<Self> {
+        let body = Limited::new(body, LARGEST).collect().await.ok()?.to_bytes();
+        let zipped = headers.get(CONTENT_ENCODING).is_some_and(|value| value == "gzip");
+        Some(Self { digest: Digest::of(&body), commit: commit(&body, zipped), body })
+    }
+
+    /// The body, to send it on.
+    pub(super) fn body(&self) -> Bytes {
+        self.body.clone()
+    }
+
+    /// Its digest.
+    pub(super) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The commit that git wants, where it wants one only. Git checks by its digest what it gets.
+    pub(super) fn commit(&self) -> Option<&str> {
+        self.commit.as_deref()
+    }
+
+    /// How the store knows it, in place of a method.
+    pub(super) fn method(&self) -> String {
+        kept_method(self.digest)
+    }
+}
+
+/// What answers to a question of this digest are kept under, in place of a method.
+pub(crate) fn kept_method(digest: Digest) -> String {
+    format!("POST {digest}")
+}
+
+/// The one object that a question of git wants: `want ID` in lines with their length in front (gitprotocol-common,
+/// "pkt-line").
+fn commit(body: &[u8], zipped: bool) -> Option<String> {
+    let mut plain = Vec::new();
+    let lines = match zipped {
+        true => {
+            GzDecoder::new(body).take(LARGEST as u64).read_to_end(&mut plain).ok()?;
+            plain.as_slice()
+        }
+        false => body,
+    };
+    let (mut rest, mut wanted) = (lines, None);
+    while let Some((length, _)) = rest.split_at_checked(4) {
+        let length = usize::from_str_radix(std::str::from_utf8(length).ok()?, 16).ok()?;
+        // Lengths below four are marks without a line.
+        let (line, more) = rest.split_at_checked(length.max(4))?;
+        rest = more;
+        let Some(id) = line.get(4..).and_then(|line| line.strip_prefix(b"want ")) else { continue };
+        let id = id.split(|byte| !byte.is_ascii_hexdigit()).next()?;
+        let id = std::str::from_utf8(id).ok().filter(|id| matches!(id.len(), 40 | 64))?;
+        match &wanted {
+            Some(known) if known != id => return None,
+            _ => wanted = Some(id.to_owned()),
+        }
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn line(text: &str) -> String {
+        format!("{:04x}{text}", text.len() + 4)
+    }
+
+    #[test]
+    fn the_one_commit_that_is_wanted_is_told_from_the_question() {
+        let want = |id: &str, more: &str| line(&format!("want {id}{more}\n"));
+        let first = format!("{}{}0000{}", want(ID, " ofs-delta"), want(ID, ""), line("done\n"));
+        assert_eq!(commit(first.as_bytes(), false).as_deref(), Some(ID));
+        let second = format!("{}0001{}0000", line("command=fetch"), want(ID, ""));
+        let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        zipped.write_all(second.as_bytes()).unwrap();
+        assert_eq!(commit(&zipped.finish().unwrap(), true).as_deref(), Some(ID));
+        let two = format!("{}{}", want(ID, ""), want(&ID.replace('0', "1"), ""));
+        for none in [two.as_str(), &line("command=ls-refs\n"), "", "zzzz", "ffff", "0009want x"] {
+            assert_eq!(commit(none.as_bytes(), false), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_push_and_other_posts_are_no_questions() {
+        let begins = |path: &str, kind: &str, length: &str| {
+            let value = |text: &str| HeaderValue::from_str(text).unwrap();
+            let fields = [(CONTENT_TYPE, value(kind)), (CONTENT_LENGTH, value(length))];
+            Query::begins(&Method::POST, path, &fields.into_iter().collect())
+        };
+        assert!(begins("/a.git/git-upload-pack", GIT.1, "100"));
+        assert!(begins(NPM[0], "application/json", "100"));
+        assert!(!begins("/a.git/git-upload-pack", GIT.1, "2000000"));
+        assert!(!begins("/a.git/git-receive-pack", "application/x-git-receive-pack-request", "9"));
+        assert!(!begins("/a.git/git-upload-pack", "text/plain", "9"));
+        assert!(!begins("/-/user/login", "application/json", "9"));
+    }
+}
