@@ -2,6 +2,7 @@
 //! the system's bundle was made anew, and with an empty environment. docs/mirrors.md has the outcome as a table.
 
 mod client;
+mod languages;
 mod tools;
 
 use std::{collections::BTreeSet, fs, process::Command};
@@ -12,6 +13,7 @@ use touchmark_tests::{blobs, home::Home, referrers, repository, smart_git::Smart
 
 use crate::scene::Scene;
 use client::{CLIENTS, Client};
+use languages::{HOSTS, LANGUAGES};
 
 const FILES: [&str; 5] = ["curl", "wget", "requests", "node", "urllib"];
 
@@ -25,38 +27,36 @@ const BARE: &str = "RUN env -i PATH=$PATH HOME=/root npm_config_fetch_retries=0 
     for client in /clients/works/*; do cd $(mktemp -d) && echo \"== $client\" && sh -e $client || exit 1; done; \
     for client in /clients/fails/*; do cd $(mktemp -d); if timeout 20 sh -e $client; then echo \"$client works\"; exit 1; fi; done'";
 
-fn dockerfile() -> String {
+fn dockerfile(base: &str, clients: &[Client]) -> String {
     let mut text = String::new();
-    for Client { name, run, .. } in &CLIENTS {
-        text.push_str(&format!("FROM web AS {name}\nWORKDIR /app\nRUN {run}\n"));
+    for Client { name, run, .. } in clients {
+        text.push_str(&format!("FROM {base} AS {name}\nWORKDIR /app\nRUN {run}\n"));
     }
-    text.push_str(&format!("FROM web AS after\nCOPY clients /clients\n{AFTER}\n"));
-    text.push_str(&format!("FROM web AS bare\nCOPY clients /clients\n{BARE}\n"));
+    text.push_str(&format!("FROM {base} AS after\nCOPY clients /clients\n{AFTER}\n"));
+    text.push_str(&format!("FROM {base} AS bare\nCOPY clients /clients\n{BARE}\n"));
     text.push_str("FROM after\n");
-    let stages = CLIENTS.iter().map(|client| client.name).chain(["bare"]);
+    let stages = clients.iter().map(|client| client.name).chain(["bare"]);
     for stage in stages {
         text.push_str(&format!("COPY --from={stage} /etc/ssl /made/{stage}\n"));
     }
     text
 }
 
-fn scene(origin: &SmartGit) -> Scene {
+/// A scene with the clients' Dockerfile on the image `base`, and `mirrors` beside the usual registries.
+fn scene(base: &str, clients: &[Client], mirrors: &str) -> Scene {
     let scene = Scene { home: Home::new(), registry: tools::registry() };
-    let upstream = format!("upstream = \"http://{}\"\n", origin.host());
-    let policy = format!(
-        "[network]\n[[network.mirror]]\nhost = \"files.example\"\n{upstream}\
-         [[network.mirror]]\nhost = \"git.example\"\n{upstream}methods = [\"GET\", \"HEAD\", \"POST\"]\n"
-    );
-    scene.home.policy(&scene.registry, &policy);
+    scene.home.policy(&scene.registry, &format!("[network]\n{mirrors}"));
     scene.home.make_keys();
-    for Client { name, run, bare, .. } in &CLIENTS {
+    for Client { name, run, bare, .. } in clients {
         let folder = if bare.is_empty() { "works" } else { "fails" };
-        // The package sources of one are another's already.
-        let run = run.replace("sed -i s,http:,https:, /etc/apt/sources.list &&", "true &&");
         scene.home.write(&format!("ctx/clients/{folder}/{name}"), format!("{run}\n"));
     }
-    scene.dockerfile(&dockerfile());
+    scene.dockerfile(&dockerfile(base, clients));
     scene
+}
+
+fn mirror(host: &str, upstream: &str) -> String {
+    format!("[[network.mirror]]\nhost = \"{host}\"\nupstream = \"http://{upstream}\"\n")
 }
 
 fn dependencies(scene: &Scene) -> Vec<Value> {
@@ -71,8 +71,8 @@ fn dependencies(scene: &Scene) -> Vec<Value> {
 }
 
 /// Each client's package is known by digest and package URL.
-fn check(dependencies: &[Value], origin: &SmartGit) {
-    for Client { name, fetches, .. } in &CLIENTS {
+fn check(dependencies: &[Value], clients: &[Client]) {
+    for Client { name, fetches, .. } in clients {
         let known = dependencies.iter().find(|one| {
             let purl = one["annotations"]["purl"].as_str().unwrap_or_default();
             let uri = one["uri"].as_str().unwrap_or_default();
@@ -82,32 +82,47 @@ fn check(dependencies: &[Value], origin: &SmartGit) {
         });
         assert!(known.is_some(), "{name}: {fetches} is unknown\n{dependencies:#?}");
     }
-    let commit = |one: &&Value| one["digest"]["gitCommit"] == origin.commit();
-    assert!(dependencies.iter().any(|one| commit(&one)), "{dependencies:#?}");
-    for file in FILES {
-        let hex = &touchmark_tests::digest(file.as_bytes())[7..];
-        assert!(dependencies.iter().any(|one| one["digest"]["sha256"] == hex), "{file}");
-    }
 }
 
-#[test]
-fn clients_fetch_through_inspection_as_users_run_them_and_all_of_it_is_known() {
-    let files = FILES.map(|name| (format!("/{name}"), name));
-    let files = files.each_ref().map(|(path, name)| (path.as_str(), name.as_bytes()));
-    let origin = SmartGit::start(&[("file", "text\n")], &files);
-    let scene = scene(&origin);
+/// Builds, looks for each client's package and for traces, and builds again out of the cache. Gives what is known.
+fn tried(scene: &Scene, clients: &[Client]) -> Vec<Value> {
     let _ = scene.push_signed(&["--harden", "off"]).succeeded();
-    let first = dependencies(&scene);
-    check(&first, &origin);
-    no_trace(&scene);
+    let first = dependencies(scene);
+    check(&first, clients);
     // Nothing runs any more, and nothing of what was fetched is forgotten.
     let again = scene.push_signed(&["--harden", "off", "--label", "again=yes"]).succeeded();
     assert!(!again.mentions("fetched by steps"), "{again:?}");
     let uris = |list: &[Value]| -> BTreeSet<String> {
         list.iter().map(|one| format!("{} {}", one["uri"], one["digest"])).collect()
     };
-    assert_eq!(uris(&dependencies(&scene)), uris(&first));
+    assert_eq!(uris(&dependencies(scene)), uris(&first));
+    no_trace(scene);
     document();
+    first
+}
+
+#[test]
+fn clients_fetch_through_inspection_as_users_run_them_and_all_of_it_is_known() {
+    let files = FILES.map(|name| (format!("/{name}"), name.as_bytes().to_vec()));
+    let origin = SmartGit::start(&[("file", "text\n")], files.into());
+    let mirrors = mirror("files.example", &origin.host()) + &mirror("git.example", &origin.host());
+    let mirrors = mirrors + "methods = [\"GET\", \"HEAD\", \"POST\"]\n";
+    let known = tried(&scene("web", &CLIENTS, &mirrors), &CLIENTS);
+    assert!(known.iter().any(|one| one["digest"]["gitCommit"] == origin.commit()), "{known:#?}");
+    for file in FILES {
+        let hex = &touchmark_tests::digest(file.as_bytes())[7..];
+        assert!(known.iter().any(|one| one["digest"]["sha256"] == hex), "{file}");
+    }
+}
+
+/// Java's hook makes its list of certificates anew, too.
+#[test]
+fn clients_of_other_languages_fetch_from_stand_ins_that_serve_real_files() {
+    let mut files = tools::served();
+    files.extend(languages::beside(&files));
+    let origin = SmartGit::start(&[("file", "text\n")], files);
+    let mirrors = HOSTS.map(|host| mirror(host, &format!("{}/{host}", origin.host())));
+    tried(&scene("languages", &LANGUAGES, &mirrors.concat()), &LANGUAGES);
 }
 
 /// The authority's name stands in each of its certificates; it is in no layer and nowhere in the home.
@@ -150,7 +165,7 @@ fn document() {
     let mut table = String::from(
         "| client | as it is | after `update-ca-certificates` | with an empty environment |\n|---|---|---|---|\n",
     );
-    for Client { title, bare, .. } in &CLIENTS {
+    for Client { title, bare, .. } in CLIENTS.iter().chain(&LANGUAGES) {
         let outcome = if bare.is_empty() { "works".into() } else { format!("fails: {bare}") };
         table.push_str(&format!("| {title} | works | works | {outcome} |\n"));
     }
@@ -163,5 +178,21 @@ fn document() {
         fs::write(&path, written).unwrap();
     } else {
         assert!(written == text, "docs/mirrors.md is old: run this test with UPDATE_GOLDEN=1");
+    }
+}
+
+/// The search for traces would find one.
+#[test]
+fn a_certificate_of_the_authority_is_found_in_both_forms() {
+    for padding in 0..70 {
+        let mut params = rcgen::CertificateParams::default();
+        let organization = "x".repeat(padding);
+        params.distinguished_name.push(rcgen::DnType::OrganizationName, organization);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Touchmark Build Authority");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let found = |text: &str| needles().iter().any(|needle| text.contains(needle));
+        assert!(found(&String::from_utf8_lossy(certificate.der())));
+        assert!(found(&certificate.pem()), "{}", certificate.pem());
     }
 }

@@ -22,12 +22,10 @@ pub struct SmartGit {
 impl SmartGit {
     /// A repository whose one commit, `main`, holds `tree`; each of `files` is served at its path.
     #[must_use]
-    pub fn start(tree: &[(&str, &str)], files: &[(&str, &[u8])]) -> Self {
+    pub fn start(tree: &[(&str, &str)], files: Vec<(String, Vec<u8>)>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let (bare, commit) = repository(dir.path(), tree);
         let root = bare.parent().expect("has a parent").to_owned();
-        let files: Vec<(String, Vec<u8>)> =
-            files.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec())).collect();
         let server = Impostor::start(move |request| {
             match files.iter().find(|(path, _)| *path == request.path) {
                 Some((_, bytes)) => Reply::Whole(200, Vec::new(), bytes.clone()),
