@@ -36,19 +36,22 @@ pub use start::StartFault;
 pub use store::LayerStore;
 pub use touchmark_attest::predicate::hardening::Level;
 
-use std::{collections::BTreeSet, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Read},
+};
 
 use facts::Facts;
 use glob::Globs;
 use look::look;
-use plan::{Plan, Planner};
+use plan::{Change, Plan, Planner};
 use scan::{open, scan};
 use select::{Selection, Selector};
 use start::Starter;
 use survey::Survey;
 
 use crate::{
-    layer::{Compression, LayerWriter, tree::ScanError},
+    layer::{Compression, Layer, LayerWriter, tree::ScanError},
     oci::{config::ImageConfig, descriptor::Descriptor},
     policy::glob::Glob,
 };
@@ -234,18 +237,38 @@ fn write<S: LayerStore>(
         let media_type = descriptor.media_type.clone();
         let compression = Compression::of_media_type(&media_type)
             .ok_or(HardenError::MediaType { layer, media_type })?;
-        let archive = open(store, layer, descriptor, config.rootfs.diff_ids[layer])?;
-        let failed = |cause| HardenError::Store { layer, cause };
-        let sink = store.create().map_err(failed)?;
-        let writer = LayerWriter::new(sink, compression).map_err(failed)?;
-        let writer = rewrite::rewrite(archive, changes, epoch, writer)
-            .map_err(|cause| HardenError::Rewrite { layer, cause })?;
-        let (new, sink) = writer.finish().map_err(failed)?;
-        store.commit(sink, &new.descriptor).map_err(failed)?;
+        let diff_id = config.rootfs.diff_ids[layer];
+        let key = rewrite::key(diff_id, changes, epoch, compression);
+        let new = match store.known(&key) {
+            Some(known) => known,
+            None => {
+                let archive = open(store, layer, descriptor, diff_id)?;
+                let new = write_one(store, (layer, archive), changes, (epoch, compression))?;
+                let failed = |cause| HardenError::Store { layer, cause };
+                store.remember(&key, &new).map_err(failed)?;
+                new
+            }
+        };
         config.rootfs.diff_ids[layer] = new.diff_id;
         written.push(new.descriptor);
     }
     Ok(written)
+}
+
+fn write_one<S: LayerStore>(
+    store: &S,
+    (layer, archive): (usize, impl Read),
+    changes: &BTreeMap<usize, Change>,
+    (epoch, compression): (i64, Compression),
+) -> Result<Layer, HardenError> {
+    let failed = |cause| HardenError::Store { layer, cause };
+    let sink = store.create().map_err(failed)?;
+    let writer = LayerWriter::new(sink, compression).map_err(failed)?;
+    let writer = rewrite::rewrite(archive, changes, epoch, writer)
+        .map_err(|cause| HardenError::Rewrite { layer, cause })?;
+    let (new, sink) = writer.finish().map_err(failed)?;
+    store.commit(sink, &new.descriptor).map_err(failed)?;
+    Ok(new)
 }
 
 #[cfg(test)]

@@ -7,10 +7,14 @@ use std::{
 };
 
 use super::plan::Change;
-use crate::layer::{
-    archive::{Archive, ArchiveError},
-    emit::ArchiveWriter,
-    member::{CAPABILITY_XATTR, Kind, Member, Mtime, WHITEOUT_PREFIX},
+use crate::{
+    layer::{
+        Compression,
+        archive::{Archive, ArchiveError},
+        emit::ArchiveWriter,
+        member::{CAPABILITY_XATTR, Kind, Member, Mtime, WHITEOUT_PREFIX},
+    },
+    oci::digest::Digest,
 };
 
 /// Why a layer was not rewritten.
@@ -22,6 +26,32 @@ pub enum RewriteError {
     /// The new layer cannot be written.
     #[error("the hardened layer cannot be written: {0}")]
     Write(#[from] io::Error),
+}
+
+/// Changes when the same changes give other bytes.
+const VERSION: u32 = 1;
+
+/// The digest of all that a layer with these changes follows from.
+pub(super) fn key(
+    diff_id: Digest,
+    changes: &BTreeMap<usize, Change>,
+    epoch: i64,
+    compression: Compression,
+) -> Digest {
+    let mut text = format!(
+        "hardened layer {VERSION} of {diff_id} at {epoch}, gzip members, {compression:?}\n"
+    );
+    for (position, change) in changes {
+        text.push_str(&match change {
+            Change::Remove => format!("{position} removed\n"),
+            Change::Hide => format!("{position} hidden\n"),
+            Change::Edit { mode, drop_capability } => {
+                format!("{position} edited {mode:o} {drop_capability}\n")
+            }
+            Change::Content(bytes) => format!("{position} is {}\n", Digest::of(bytes)),
+        });
+    }
+    Digest::of(text.as_bytes())
 }
 
 /// Copies an uncompressed archive with these changes, by position; `epoch` bounds the times of files

@@ -2,7 +2,10 @@
 
 use std::io::{self, Read, Write};
 
-use crate::oci::descriptor::Descriptor;
+use crate::{
+    layer::Layer,
+    oci::{descriptor::Descriptor, digest::Digest},
+};
 
 /// Where layer blobs come from and go to.
 pub trait LayerStore: Sync {
@@ -29,4 +32,17 @@ pub trait LayerStore: Sync {
     /// # Errors
     /// The bytes are not those of the descriptor, or cannot be stored.
     fn commit(&self, sink: Self::Sink, descriptor: &Descriptor) -> io::Result<()>;
+
+    /// The layer that was written under this key before, as long as its blob is there.
+    fn known(&self, _key: &Digest) -> Option<Layer> {
+        None
+    }
+
+    /// Remembers under this key a layer that was written.
+    ///
+    /// # Errors
+    /// It cannot be kept.
+    fn remember(&self, _key: &Digest, _layer: &Layer) -> io::Result<()> {
+        Ok(())
+    }
 }

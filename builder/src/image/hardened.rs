@@ -8,10 +8,14 @@ use touchmark_attest::predicate::hardening::{self, HardeningReport};
 
 use super::{Image, outcomes::Outcomes};
 use crate::{
-    content::{blob_sink::BlobSink, store::ContentStore, verified_blob::VerifiedBlob},
+    content::{
+        blob_sink::BlobSink, index::Table, records::Records, store::ContentStore,
+        verified_blob::VerifiedBlob,
+    },
     harden::{
         self, Action, Finding, HardenError, HardenOptions, LayerStore, Level, Look, user::is_root,
     },
+    layer::Layer,
     oci::{descriptor::Descriptor, digest::Digest},
     policy::glob::Glob,
     solver::chain::Chains,
@@ -80,10 +84,10 @@ impl Hardening {
         outcomes: &Outcomes,
     ) -> Result<HardenedImage, HardenError> {
         let Self { image, options, key } = self;
-        let content = content.clone();
+        let blobs =
+            Blobs { content: content.clone(), records: outcomes.records().of(Table::Hardened) };
         let work = tokio::task::spawn_blocking(move || {
-            let hardened =
-                harden::harden(&Blobs(&content), &image.layers, &image.config, &options)?;
+            let hardened = harden::harden(&blobs, &image.layers, &image.config, &options)?;
             let report = report(&image, &options, &hardened.findings, &hardened.excluded);
             let image = Image { config: hardened.config, layers: hardened.layers };
             let known = HardenedImage { image, report, looks: Arc::default() };
@@ -143,21 +147,33 @@ fn report(
 }
 
 /// The content store as hardening sees it.
-struct Blobs<'a>(&'a ContentStore);
+struct Blobs {
+    content: Arc<ContentStore>,
+    records: Records,
+}
 
-impl LayerStore for Blobs<'_> {
+impl LayerStore for Blobs {
     type Blob = VerifiedBlob;
     type Sink = BlobSink;
 
     fn open(&self, descriptor: &Descriptor) -> io::Result<VerifiedBlob> {
-        self.0.open_verified(descriptor).map_err(io::Error::other)
+        self.content.open_verified(descriptor).map_err(io::Error::other)
     }
 
     fn create(&self) -> io::Result<BlobSink> {
-        self.0.sink().map_err(io::Error::other)
+        self.content.sink().map_err(io::Error::other)
     }
 
     fn commit(&self, sink: BlobSink, descriptor: &Descriptor) -> io::Result<()> {
         sink.commit(&descriptor.digest).map_err(io::Error::other)
+    }
+
+    fn known(&self, key: &Digest) -> Option<Layer> {
+        let layer: Layer = self.records.get(key)?;
+        self.content.has(&layer.descriptor.digest).then_some(layer)
+    }
+
+    fn remember(&self, key: &Digest, layer: &Layer) -> io::Result<()> {
+        self.records.put(key, layer)
     }
 }

@@ -85,6 +85,38 @@ impl Write for Passing {
     }
 }
 
+/// An archive that is read and shown to who looks. That it has the digest it is told to have, its reader vouches for:
+/// by an error instead of the end.
+#[derive(Debug)]
+pub struct Shown<R> {
+    archive: R,
+    diff_id: Digest,
+    passing: Option<Passing>,
+}
+
+impl<R: Read> Shown<R> {
+    /// Shows `archive`, whose end is only seen when its digest is `diff_id`.
+    pub fn to(lookout: Option<Arc<dyn Lookout>>, archive: R, diff_id: Digest) -> Self {
+        Self { archive, diff_id, passing: lookout.and_then(Passing::to) }
+    }
+}
+
+impl<R: Read> Read for Shown<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.archive.read(buffer)?;
+        if count > 0 {
+            if let Some(passing) = &mut self.passing {
+                passing.write_all(&buffer[..count])?;
+            }
+        } else if !buffer.is_empty()
+            && let Some(passing) = self.passing.take()
+        {
+            passing.keep(self.diff_id);
+        }
+        Ok(count)
+    }
+}
+
 struct Pieces {
     waiting: Receiver<Vec<u8>>,
     piece: Vec<u8>,

@@ -13,7 +13,10 @@ use crate::{
         growing_blob::{Fate, Growing, GrowingBlob},
         store::ContentStore,
     },
-    layer::{LayerReader, ReadAhead},
+    layer::{
+        LayerReader, ReadAhead,
+        lookout::{Lookout, Shown},
+    },
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
 };
 
@@ -63,8 +66,13 @@ impl Arrival {
     }
 
     /// The uncompressed archive, read ahead. Its end is only seen when the blob's digest and the layer's are
-    /// right. The first call for a download gives what arrives, each other one what the store has.
-    pub(super) fn open(&mut self, content: &Arc<ContentStore>) -> Result<ReadAhead, SolveError> {
+    /// right; it is shown to the `lookout`. The first call for a download gives what arrives, each other one what the
+    /// store has.
+    pub(super) fn open(
+        &mut self,
+        content: &Arc<ContentStore>,
+        lookout: Option<Arc<dyn Lookout>>,
+    ) -> Result<ReadAhead, SolveError> {
         let (content, blob, diff_id) = (content.clone(), self.blob.clone(), self.diff_id);
         let reading = self.download.as_mut().and_then(|download| download.reading.take());
         let open = move || {
@@ -72,7 +80,8 @@ impl Arrival {
                 Some(reading) => Box::new(reading),
                 None => Box::new(content.open_verified(&blob).map_err(io::Error::other)?),
             };
-            LayerReader::new(bytes, Some(diff_id))
+            let archive = LayerReader::new(bytes, Some(diff_id))?;
+            Ok::<_, io::Error>(Shown::to(lookout, archive, diff_id))
         };
         ReadAhead::start(open).map_err(SolveError::layer)
     }

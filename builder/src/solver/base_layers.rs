@@ -1,7 +1,7 @@
 //! Layers that come from elsewhere: where each can be fetched, and how its blob becomes a snapshot.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     content::store::ContentStore,
-    layer::{ReadAhead, UnpackOptions, unpack},
+    layer::{ReadAhead, UnpackOptions, lookout::Lookout, unpack},
     oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
     registry::{client::RegistryClient, pull::PARALLEL},
     snapshot::{OWNER_SHIFT, Snapshots},
@@ -41,6 +41,9 @@ pub(super) struct BaseLayers {
     observer: Arc<dyn Observer>,
     origins: Mutex<HashMap<Digest, (Reference, Descriptor)>>,
     unpacking: tokio::sync::Mutex<()>,
+    lookout: Option<Arc<dyn Lookout>>,
+    /// The layers that it is to see.
+    shown: Mutex<HashSet<Digest>>,
 }
 
 impl fmt::Debug for BaseLayers {
@@ -60,7 +63,25 @@ impl BaseLayers {
     ) -> Self {
         let (origins, unpacking) = (Mutex::default(), tokio::sync::Mutex::default());
         let scratch = scratch.to_owned();
-        Self { scratch, content, snapshots, registry, observer, origins, unpacking }
+        let (lookout, shown) = (None, Mutex::default());
+        Self { scratch, content, snapshots, registry, observer, origins, unpacking, lookout, shown }
+    }
+
+    /// Lets `lookout` see the layers that are exported.
+    pub(super) fn seen_by(self, lookout: Arc<dyn Lookout>) -> Self {
+        Self { lookout: Some(lookout), ..self }
+    }
+
+    /// Notes that an image with this layer is exported.
+    pub(super) fn exported(&self, diff_id: Digest) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(diff_id);
+    }
+
+    /// Who is to see the layer and has not yet.
+    fn lookout(&self, diff_id: &Digest) -> Option<Arc<dyn Lookout>> {
+        let lookout = self.lookout.as_ref()?;
+        let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner).contains(diff_id);
+        (shown && !lookout.show(diff_id, &mut |_| ())).then(|| lookout.clone())
     }
 
     /// Notes that the layer `diff_id` can be fetched as `blob` from `reference`.
@@ -98,28 +119,60 @@ impl BaseLayers {
                 _ => present -= 1,
             }
         }
-        let (mut pulls, mut arrivals) = (Vec::new(), VecDeque::new());
-        for layer in &chain[present..] {
+        let (arrivals, pulls) = self.arrivals(&chain[present..], blobs)?;
+        both(self.pull(pulls, blobs), self.unpack_each(chain, arrivals, blobs)).await
+    }
+
+    /// Shows the layers of `chain` to who looks and unpacks none. What `blobs` does not have is downloaded.
+    pub(super) async fn look(
+        &self,
+        chain: &[Digest],
+        blobs: &LayerBlobs,
+    ) -> Result<(), SolveError> {
+        let _one_at_a_time = self.unpacking.lock().await;
+        let (arrivals, pulls) = self.arrivals(chain, blobs)?;
+        let looking = arrivals.into_iter().map(|arrival| self.look_at(arrival));
+        let looking: Vec<_> = looking.collect();
+        let looking = stream::iter(looking).buffer_unordered(OPENED).try_collect();
+        both(self.pull(pulls, blobs), looking).await
+    }
+
+    async fn look_at(&self, mut arrival: Arrival) -> Result<(), SolveError> {
+        let first = drained(self.open(&mut arrival)?).await;
+        let outcome = match (first, arrival.arrived().await) {
+            (Err(_), true) if arrival.was_abandoned() => drained(self.open(&mut arrival)?).await,
+            (Ok(()), false) => Err(SolveError::LayerGone(arrival.diff_id)),
+            (outcome, _) => outcome,
+        };
+        outcome.map_err(|error| self.of_base(&arrival, error))
+    }
+
+    fn open(&self, arrival: &mut Arrival) -> Result<ReadAhead, SolveError> {
+        let lookout = self.lookout(&arrival.diff_id);
+        arrival.open(&self.content, lookout)
+    }
+
+    /// The error with the image that the layer is of.
+    fn of_base(&self, arrival: &Arrival, error: SolveError) -> SolveError {
+        match self.origin(&arrival.diff_id) {
+            Some((reference, _)) => error.of_base(&reference),
+            None => error,
+        }
+    }
+
+    /// How the bytes of these layers come here, and what is to be downloaded for it.
+    fn arrivals(
+        &self,
+        layers: &[Digest],
+        blobs: &LayerBlobs,
+    ) -> Result<(VecDeque<Arrival>, Vec<Pull>), SolveError> {
+        let (mut arrivals, mut pulls) = (VecDeque::new(), Vec::new());
+        for layer in layers {
             let (arrival, pull) = self.arrival(layer, blobs)?;
             arrivals.push_back(arrival);
             pulls.extend(pull);
         }
-        let enough = CancellationToken::new();
-        let pulling = async {
-            let pulled = enough.run_until_cancelled(self.pull(pulls, blobs)).await;
-            pulled.unwrap_or(Ok(()))
-        };
-        let unpacking = async {
-            let unpacked = self.unpack_each(chain, arrivals, blobs).await;
-            if unpacked.is_err() {
-                enough.cancel();
-            }
-            unpacked
-        };
-        // Both come to an end, so that no snapshot stays half written: a download that fails breaks off what
-        // reads along.
-        let (pulled, unpacked) = tokio::join!(pulling, unpacking);
-        pulled.and(unpacked)
+        Ok((arrivals, pulls))
     }
 
     /// Brings the blobs of these layers into the store, several at once.
@@ -188,14 +241,11 @@ impl BaseLayers {
             while opened.len() < OPENED
                 && let Some(mut arrival) = arrivals.next()
             {
-                opened.push_back((arrival.open(&self.content)?, arrival));
+                opened.push_back((self.open(&mut arrival)?, arrival));
             }
             let Some((tar, mut arrival)) = opened.pop_front() else { break };
             let unpacked = self.unpack_top(&chain[..=end], (tar, &mut arrival), blobs).await;
-            unpacked.map_err(|error| match self.origin(&arrival.diff_id) {
-                Some((reference, _)) => error.of_base(&reference),
-                None => error,
-            })?;
+            unpacked.map_err(|error| self.of_base(&arrival, error))?;
         }
         Ok(())
     }
@@ -216,7 +266,7 @@ impl BaseLayers {
                 return Err(SolveError::LayerGone(arrival.diff_id));
             }
             Err(_) if arrived && arrival.was_abandoned() => {
-                self.unpack_into(chain, arrival.open(&self.content)?).await?
+                self.unpack_into(chain, self.open(arrival)?).await?
             }
             Err(error) => return Err(error),
         };
@@ -255,4 +305,29 @@ impl BaseLayers {
             }
         }
     }
+}
+
+/// Downloads, and reads along. Both come to an end, so that no snapshot stays half written: a download that fails breaks
+/// off what reads along, and where that fails, nothing more is downloaded.
+async fn both(
+    pulling: impl Future<Output = Result<(), SolveError>>,
+    reading: impl Future<Output = Result<(), SolveError>>,
+) -> Result<(), SolveError> {
+    let enough = CancellationToken::new();
+    let pulling = async { enough.run_until_cancelled(pulling).await.unwrap_or(Ok(())) };
+    let reading = async {
+        let read = reading.await;
+        if read.is_err() {
+            enough.cancel();
+        }
+        read
+    };
+    let (pulled, read) = tokio::join!(pulling, reading);
+    pulled.and(read)
+}
+
+/// Reads a layer to its end, for who looks.
+async fn drained(mut tar: ReadAhead) -> Result<(), SolveError> {
+    let work = move || io::copy(&mut tar, &mut io::sink()).map(drop).map_err(SolveError::layer);
+    tokio::task::spawn_blocking(work).await?
 }

@@ -38,8 +38,8 @@ pub struct Chains {
     pub(super) shared: SharedLayers,
     scratch: PathBuf,
     pub(super) content: Arc<ContentStore>,
-    snapshots: Arc<Snapshots>,
-    lookout: Option<Arc<dyn Lookout>>,
+    pub(super) snapshots: Arc<Snapshots>,
+    pub(super) lookout: Option<Arc<dyn Lookout>>,
 }
 
 impl fmt::Debug for Chains {
@@ -76,7 +76,8 @@ impl Chains {
     /// Lets `lookout` see the layers that are exported.
     #[must_use]
     pub fn seen_by(self, lookout: Arc<dyn Lookout>) -> Self {
-        Self { lookout: Some(lookout), ..self }
+        let bases = self.bases.seen_by(lookout.clone());
+        Self { bases, lookout: Some(lookout), ..self }
     }
 
     /// Compresses the layers that steps make in this way.

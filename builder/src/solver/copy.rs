@@ -68,12 +68,11 @@ async fn of(
 ) -> Result<VertexResult, SolveError> {
     let epoch = solver.options.epoch;
     let selection = Arc::new(selection(op));
-    let content = taken.content(solver, &selection).await?;
+    let content = solver.meanwhile(below_of(op, parent), taken.content(solver, &selection)).await?;
     let (chown, chmod) = (op.chown.as_deref(), op.chmod.as_deref());
     let inputs =
         CopyKey { content, dest: &op.dest, chown, chmod, unpack: op.unpack, link: is_linked(op) };
-    // A linked copy is a layer of its own, made over nothing, whatever it then lies on.
-    let below = if is_linked(op) { &[][..] } else { &parent.layers };
+    let below = below_of(op, parent);
     solver.ingredients(&inputs);
     if is_linked(op) {
         solver.tale.without_base();
@@ -96,6 +95,11 @@ async fn of(
     // Only from a blob can its files be laid over the parent's.
     let want = Commit { epoch, export: exported || is_linked(op), copied: true };
     solver.conclude(active, below, parent, &key, want, StepResult::default()).await
+}
+
+/// The layers that a COPY is made over. A linked one is a layer of its own, made over nothing, whatever it then lies on.
+fn below_of<'a>(op: &CopyOp, parent: &'a VertexResult) -> &'a [Digest] {
+    if is_linked(op) { &[] } else { &parent.layers }
 }
 
 /// What a COPY or ADD takes out of the context, a stage or the Dockerfile.

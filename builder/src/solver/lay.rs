@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
-    Solver, VertexResult, copy::spec, error::SolveError, pack::Unfinished, step_result::StepResult,
-    taken::Taken,
+    Solver, VertexResult, copy::spec, error::SolveError, grounds::Under, pack::Unfinished,
+    step_result::StepResult, taken::Taken,
 };
 use crate::{
     graph::CopyOp,
     oci::digest::Digest,
     source::{
-        layout::{Below, Laid, lay},
+        layout::{Laid, lay},
         passwd,
         selection::Selection,
     },
@@ -70,15 +70,21 @@ pub(super) async fn straight(
     if named && laid.iter().any(decides) {
         return Err(SolveError::EmptyChain);
     }
-    let under = chains.view(base).await?;
+    let ground = match named {
+        true => None,
+        false => solver.grounds.of(base, chains).await?,
+    };
+    let under = match ground {
+        Some(ground) => Under::Ground(ground),
+        None => Under::Mounted(chains.view(base).await?),
+    };
     let held = taken.held(solver).await?;
     let (op, selection) = (op.clone(), selection.clone());
     let (epoch, writer) = (solver.options.epoch, chains.writer()?);
     let made = tokio::task::spawn_blocking(move || {
-        let spec = spec(&op, &selection, under.path(), epoch)?;
+        let spec = spec(&op, &selection, under.root(), epoch)?;
         let root = held.root()?;
-        let below = Below::open(under.path(), laid).map_err(SolveError::store(under.path()))?;
-        let (writer, laid) = lay(&root, &spec, below)?.write(&root, epoch, writer)?;
+        let (writer, laid) = lay(&root, &spec, under.below(laid)?)?.write(&root, epoch, writer)?;
         Ok::<_, SolveError>((Unfinished::of(writer), laid))
     });
     let ((layer, blob), laid) = made.await??;

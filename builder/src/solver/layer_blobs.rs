@@ -36,6 +36,11 @@ impl LayerBlobs {
         Self { records, content, compression }
     }
 
+    /// Was a blob of the layer ever in the store?
+    pub(super) fn knows(&self, diff_id: &Digest) -> bool {
+        self.records.get::<Descriptor>(diff_id).is_some()
+    }
+
     /// A blob of the layer that is in the store, in whatever compression.
     pub(super) fn any(&self, diff_id: &Digest) -> Option<Descriptor> {
         let blob: Descriptor = self.records.get(diff_id)?;

@@ -31,6 +31,8 @@ mod elsewhere;
 pub mod error;
 pub mod event;
 mod failures;
+mod foresight;
+mod grounds;
 pub mod host;
 mod ingredients;
 pub mod key;

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
 use futures::{
     FutureExt,
-    future::{BoxFuture, Shared, join_all, try_join_all},
+    future::{BoxFuture, Either, Shared, join_all, select, try_join_all},
 };
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -22,6 +23,8 @@ use super::{
     error::SolveError,
     event::{Event, Observer, Wait},
     failures,
+    foresight::Contents,
+    grounds::Grounds,
     host::Host,
     lay::LaidLayers,
     named,
@@ -68,6 +71,9 @@ pub struct Solver {
     slots: Arc<Semaphore>,
     pub(super) claims: Arc<Claims>,
     pub(super) laid: Arc<LaidLayers>,
+    pub(super) grounds: Arc<Grounds>,
+    /// What is known of the context.
+    pub(super) contents: Arc<Contents>,
     /// The step that this value was made for, and will another one mount what it makes?
     pub(super) at: Arc<Origin>,
     pub(super) mounted: bool,
@@ -111,6 +117,8 @@ impl Solver {
             slots,
             claims: Arc::default(),
             laid: Arc::default(),
+            grounds: Arc::default(),
+            contents: Arc::default(),
             mounted: true,
             at: Arc::default(),
             held: Arc::default(),
@@ -151,7 +159,12 @@ impl Solver {
             let step = Self { mounted: uses.mounts(number), ..solver.clone() };
             pending.push(step.vertex(vertex.clone(), inputs, images, uses.exports(number)));
         }
-        let results = join_all(pending).await;
+        let foresight = pin!(self.foresee(&merged.vertices));
+        // When the steps are done, there is nothing more to foresee.
+        let results = match select(join_all(pending), foresight).await {
+            Either::Left((results, _)) => results,
+            Either::Right(((), steps)) => steps.await,
+        };
         story.end();
         let results = failures::outcome(results)?;
         Ok(Solution::new(graphs, &merged, results, started))
@@ -172,7 +185,7 @@ impl Solver {
         async move {
             let inputs = try_join_all(inputs).await?;
             match (&vertex.op, image) {
-                (Op::Image(_), Some(image)) => Ok(solver.image(&vertex.origin, &image)),
+                (Op::Image(_), Some(image)) => Ok(solver.image(&vertex.origin, &image, exported)),
                 _ if solver.options.fresh.holds(&vertex.origin.stage) => {
                     solver.without_cache().step(&vertex, &inputs, exported).await
                 }
@@ -212,12 +225,20 @@ impl Solver {
         Ok(())
     }
 
-    fn image(&self, origin: &Origin, image: &ResolvedImage) -> VertexResult {
+    fn image(&self, origin: &Origin, image: &ResolvedImage, exported: bool) -> VertexResult {
         self.observer.event(Event::Base(origin, &image.reference, &image.digest));
+        let chains = &self.host.chains;
         for (diff_id, blob) in &image.layers {
-            self.host.chains.fetchable(*diff_id, &image.reference, blob);
+            chains.fetchable(*diff_id, &image.reference, blob);
+            if exported {
+                chains.bases.exported(*diff_id);
+            }
         }
-        VertexResult::image(image.layers.iter().map(|(diff_id, _)| *diff_id).collect())
+        let layers: Vec<Digest> = image.layers.iter().map(|(diff_id, _)| *diff_id).collect();
+        if !self.mounted {
+            self.grounds.add(&layers);
+        }
+        VertexResult::image(layers)
     }
 
     /// The right to run; waits until one of the steps that have it gives it back.

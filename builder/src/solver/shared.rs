@@ -68,6 +68,11 @@ impl fmt::Debug for SharedSteps {
 }
 
 impl SharedSteps {
+    /// Do they offer nothing?
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// Adds the result of a step. The first one that is added for a key stays.
     pub fn add_step(&mut self, key: Digest, result: StepResult) {
         self.steps.entry(key).or_insert(result);

@@ -17,7 +17,7 @@ use crate::{
         error::SourceError,
         selection::Selection,
         survey::Survey,
-        tree_digest::{context_digest, digest, listed},
+        tree_digest::{context_digest, digest},
     },
 };
 
@@ -74,8 +74,8 @@ impl<'a> Taken<'a> {
     ) -> Result<Digest, SolveError> {
         match self {
             Self::Stage(stage) => of_stage(solver, selection, stage).await,
-            Self::Context(survey) => of_context(solver, selection, Some(survey)).await,
-            Self::Disk => of_context(solver, selection, None).await,
+            Self::Context(survey) => solver.content(selection, Some(survey)).await,
+            Self::Disk => solver.content(selection, None).await,
         }
     }
 
@@ -102,28 +102,6 @@ impl Held {
 
 fn stage(path: &Path) -> Result<SourceRoot<'_>, SourceError> {
     SourceRoot::stage(path, OWNER_SHIFT, "the stage or image that it names")
-}
-
-async fn of_context(
-    solver: &Solver,
-    selection: &Arc<Selection>,
-    survey: Option<&Arc<Survey>>,
-) -> Result<Digest, SolveError> {
-    let (context, selection) = (solver.context.clone(), selection.clone());
-    let (cache, tale, survey) = (solver.stat_cache.clone(), solver.tale.clone(), survey.cloned());
-    let found = tokio::task::spawn_blocking(move || {
-        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let root = match &survey {
-            Some(survey) => context.at(survey)?,
-            None => context.root()?,
-        };
-        let (found, listing) = listed(&root, &selection, Some(&mut cache))?;
-        if let Some(listing) = listing {
-            tale.files(listing);
-        }
-        Ok(found.digest)
-    });
-    found.await?
 }
 
 async fn of_stage(

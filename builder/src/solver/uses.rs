@@ -41,7 +41,7 @@ impl Uses {
         }
     }
 
-    /// Does another step mount what this one makes, or may it do so itself?
+    /// Does another step mount what this one makes or the image that it is, or may it do so itself?
     pub(super) fn mounts(&self, number: usize) -> bool {
         self.mounted.contains(&VertexId(number))
     }
@@ -55,7 +55,8 @@ fn mounted(merged: &Merged, exported: &HashSet<VertexId>, image: bool) -> HashSe
         let id = VertexId(number);
         let suits = matches!(&vertex.op, Op::Copy(op) if op.remote.is_empty() && !op.unpack);
         let is_laid = image && suits && exported.contains(&id) && !mounted.contains(&id);
-        if !is_laid {
+        // An image does nothing by itself.
+        if !is_laid && !matches!(vertex.op, Op::Image(_)) {
             mounted.insert(id);
         }
         // A laid one looks at its parent, if need be as what that has laid.

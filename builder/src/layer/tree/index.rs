@@ -50,7 +50,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub(super) fn implied_directory(path: &str, layer: usize) -> Self {
+    /// A directory of which no archive says anything.
+    #[must_use]
+    pub fn implied_directory(path: &str, layer: usize) -> Self {
         Self {
             path: path.into(),
             kind: Kind::Directory,

@@ -1,4 +1,5 @@
-//! The tree that a layout is laid over: a mounted root, and layers above it that have no snapshot.
+//! The tree that a layout is laid over: a mounted root or the archives of one, and layers above it that have no
+//! snapshot.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use super::super::rooted::{Kind, Meta, Rooted};
+use super::{
+    super::rooted::{Kind, Meta, Rooted},
+    ground::Ground,
+};
 
 /// What a layer holds at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +48,14 @@ impl Laid {
 /// The merged tree below a layer.
 #[derive(Debug)]
 pub struct Below {
-    root: Rooted,
+    base: Base,
     laid: Vec<Arc<Laid>>,
+}
+
+#[derive(Debug)]
+enum Base {
+    Mounted(Rooted),
+    Ground(Arc<Ground>),
 }
 
 impl Below {
@@ -54,13 +64,22 @@ impl Below {
     /// # Errors
     /// When the directory cannot be opened.
     pub fn open(root: &Path, laid: Vec<Arc<Laid>>) -> io::Result<Self> {
-        Ok(Self { root: Rooted::open(root)?, laid })
+        Ok(Self { base: Base::Mounted(Rooted::open(root)?), laid })
+    }
+
+    /// A tree that nobody unpacked, and these layers on it, the lowest first.
+    #[must_use]
+    pub fn over(ground: Arc<Ground>, laid: Vec<Arc<Laid>>) -> Self {
+        Self { base: Base::Ground(ground), laid }
     }
 
     pub(super) fn lstat(&self, path: &Path) -> io::Result<Option<Meta>> {
         match self.laid.iter().rev().find_map(|layer| layer.look(path)) {
             Some(seen) => Ok(seen.map(|seen| seen.meta)),
-            None => self.root.lstat(path),
+            None => match &self.base {
+                Base::Mounted(root) => root.lstat(path),
+                Base::Ground(ground) => ground.lstat(path),
+            },
         }
     }
 
@@ -68,7 +87,10 @@ impl Below {
         match self.laid.iter().rev().find_map(|layer| layer.look(path)).flatten() {
             Some(Seen { meta: Meta { kind: Kind::Link, .. }, link }) => Ok(link.clone()),
             Some(_) => Err(io::ErrorKind::InvalidInput.into()),
-            None => self.root.read_link(path),
+            None => match &self.base {
+                Base::Mounted(root) => root.read_link(path),
+                Base::Ground(ground) => ground.read_link(path),
+            },
         }
     }
 }

@@ -1,5 +1,5 @@
 //! A copy that is only written down: the entries that a layer will hold, as they would stand in the
-//! directory of an overlay. `below` is what lies under it; `write` makes the layer's archive, and reads the
+//! directory of an overlay. `below` is what lies under it, `ground` where that is not unpacked; `write` makes the layer's archive, and reads the
 //! files only then. So a COPY whose result no later step mounts needs no snapshot.
 //!
 //! Whatever would make the layer depend on more than names, facts and contents (a file that may be the
@@ -7,6 +7,7 @@
 //! for the caller to copy into a snapshot instead; and so is every fault, which is then told from there.
 
 mod below;
+mod ground;
 mod write;
 
 use std::{
@@ -17,7 +18,10 @@ use std::{
 };
 
 use self::below::key;
-pub use self::below::{Below, Laid};
+pub use self::{
+    below::{Below, Laid},
+    ground::Ground,
+};
 use super::{
     context::SourceRoot,
     copy::{CopySpec, copy_to},

@@ -11,7 +11,10 @@ use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::*;
 use crate::{
-    layer::{PackOptions, pack},
+    layer::{
+        PackOptions, member, pack,
+        tree::{self, Entry, LayerIndex},
+    },
     source::{copy::copy, selection::Selection},
 };
 
@@ -89,6 +92,16 @@ impl Case {
         let below = Below::open(&self.at("lower"), laid).unwrap();
         lay(&source, spec, below)?.write(&source, EPOCH, Vec::new())
     }
+
+    /// The lower tree as its archive tells it.
+    fn ground(&self) -> std::sync::Arc<Ground> {
+        let options = PackOptions { shift: 0, epoch: i64::MAX, below: None, copied: false };
+        let archive = pack(&self.at("lower"), options, Vec::new()).unwrap();
+        let (index, _) = tree::scan(&archive[..], |_| false, 0).unwrap();
+        let mut ground = Ground::new(0);
+        ground.push(&index);
+        std::sync::Arc::new(ground)
+    }
 }
 
 fn spec(sources: &[&str], dest: &str) -> CopySpec {
@@ -134,7 +147,41 @@ fn a_copy_without_a_snapshot_gives_the_same_bytes() {
     for (number, spec) in specs.iter().enumerate() {
         let laid = case.laid(spec, Vec::new()).unwrap().0;
         assert!(case.packed(std::slice::from_ref(spec)) == laid, "{number}: {spec:?}");
+        let source = SourceRoot::context(&case.at("src"), None).unwrap();
+        let below = Below::over(case.ground(), Vec::new());
+        let grounded = lay(&source, spec, below).unwrap().write(&source, EPOCH, Vec::new());
+        assert!(grounded.unwrap().0 == laid, "{number}, not unpacked: {spec:?}");
     }
+}
+
+#[test]
+fn an_archive_that_does_not_tell_is_not_asked() {
+    let entry = |path: &str, kind, link: Option<&str>| Entry {
+        kind,
+        link: link.map(Into::into),
+        position: Some(0),
+        ..Entry::implied_directory(path, 0)
+    };
+    let directory = |path| entry(path, member::Kind::Directory, None);
+    let file = |path| entry(path, member::Kind::File, None);
+    let mut ground = Ground::new(1);
+    let lower =
+        [directory("etc"), directory("usr"), file("etc/a"), directory("opt"), file("opt/b/c")];
+    let upper = [file("etc/x"), entry("usr/y", member::Kind::Hardlink, Some("etc/a"))];
+    for entries in [lower.to_vec(), upper.to_vec()] {
+        ground.push(&LayerIndex { entries, trailing: false });
+    }
+    let told = |path: &str| ground.lstat(Path::new(path));
+    assert_eq!(told("none").unwrap(), None);
+    assert_eq!(told("opt").unwrap().unwrap().uid, 1);
+    assert!(told("etc").is_err(), "its time is that of when it was unpacked");
+    assert!(told("opt/b").is_err(), "no archive says what it is like");
+    for link in ["usr/y", "etc/a"] {
+        assert!(told(link).is_err(), "{link} has two names");
+    }
+    assert!(told("etc/x/under").is_err(), "below a file");
+    assert!(told("odd\\x80").is_err(), "a name that the index writes in another form");
+    assert!(ground.read_link(Path::new("etc")).is_err());
 }
 
 #[test]
