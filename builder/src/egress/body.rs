@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    future::Future,
     io::{self, Write},
     pin::Pin,
     sync::{
@@ -9,9 +10,11 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tokio::time::{Sleep, sleep};
 
 use crate::oci::digest::Hashing;
 
@@ -19,34 +22,43 @@ use super::{allowance::Allowance, exchange::Exchange, upstream::causes};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A request body that counts what passes.
+/// A request body that counts what passes, and breaks off when nothing does for too long.
 #[derive(Debug)]
 pub(super) struct CountedBody {
     inner: Incoming,
     sent: Arc<AtomicU64>,
+    idle: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl CountedBody {
-    pub(super) fn new(inner: Incoming, sent: Arc<AtomicU64>) -> Self {
-        Self { inner, sent }
+    pub(super) fn new(inner: Incoming, sent: Arc<AtomicU64>, idle: Duration) -> Self {
+        Self { inner, sent, idle, waiting: None }
     }
 }
 
 impl Body for CountedBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) else {
+            let idle = self.idle;
+            let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(idle)));
+            ready!(waiting.as_mut().poll(context));
+            let reason = format!("the step sent nothing for {} seconds", idle.as_secs());
+            return Poll::Ready(Some(Err(reason.into())));
+        };
+        self.waiting = None;
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
             self.sent.fetch_add(data.len() as u64, Ordering::Relaxed);
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)))
     }
 
     fn is_end_stream(&self) -> bool {

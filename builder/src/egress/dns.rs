@@ -1,11 +1,12 @@
 //! The step's name server (RFC 1035): made-up addresses for names that the policy covers, NXDOMAIN
 //! for the rest. Nothing is ever asked outside, so nothing can be carried out in a name.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
+    time::timeout,
 };
 
 use crate::policy::{glob::is_dns_name, network::remedy};
@@ -15,9 +16,6 @@ use super::{
     record::RefusalKind,
     step::Step,
 };
-
-/// A client that sends nothing on TCP is dropped after this time.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers datagrams until the task is dropped.
 pub(super) async fn serve_udp(socket: UdpSocket, step: Arc<Step>) {
@@ -33,12 +31,14 @@ pub(super) async fn serve_udp(socket: UdpSocket, step: Arc<Step>) {
 
 /// Answers the queries of one connection (RFC 7766), each with its two bytes of length.
 pub(super) async fn serve_tcp(mut stream: TcpStream, step: Arc<Step>) {
-    while let Ok(Some(query)) = tokio::time::timeout(PATIENCE, read(&mut stream)).await {
+    // Longer than for a ClientHello no client is waited for, neither for its query nor until it takes the answer.
+    let patience = step.patience().hello;
+    while let Ok(Some(query)) = timeout(patience, read(&mut stream)).await {
         let Some(reply) = reply(&query, |name| answer(name, &step)) else { return };
         let Ok(length) = u16::try_from(reply.len()) else { return };
         let mut framed = length.to_be_bytes().to_vec();
         framed.extend(reply);
-        if stream.write_all(&framed).await.is_err() {
+        if !timeout(patience, stream.write_all(&framed)).await.is_ok_and(|sent| sent.is_ok()) {
             return;
         }
     }

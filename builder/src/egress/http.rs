@@ -1,7 +1,7 @@
 //! HTTP from a step, in the clear or out of TLS: checked against the policy, sent on, streamed back (RFC 9110,
 //! RFC 9112, RFC 9113).
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use hyper::{
     Method, Request, StatusCode, Version,
@@ -19,19 +19,20 @@ use tokio::{
 use crate::policy::{mirror::Scheme, network::Decision};
 
 use super::{
+    patience::{Served, Turn},
     record::RefusalKind,
     relay::{Asked, Reply, refusal, relay, text},
     step::Step,
 };
 
-/// A client has this long for the head of a request.
-const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 /// Bound on the head of a request.
 const HEAD_BYTES: usize = 64 << 10;
 /// The same for HTTP/2, which counts it unpacked.
 const HEAD_LIST: u32 = 64 << 10;
 /// Requests of one HTTP/2 connection at a time; more wait.
 const STREAMS: u32 = 100;
+/// Bytes of a request that HTTP/2 takes before they are asked for, and of an answer before they are sent.
+const STREAM_BYTES: u32 = 256 << 10;
 
 /// What is known of a connection before its first request.
 #[derive(Debug, Clone)]
@@ -65,28 +66,46 @@ pub(super) async fn converse<S>(stream: S, line: Line, dialect: Dialect, step: A
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let turn = Turn::default();
+    let (watched, patience) = (turn.clone(), step.clone());
     let service = service_fn(move |request| {
-        let (step, line) = (step.clone(), line.clone());
-        async move { Ok::<Reply, Infallible>(handle(request, &line, &step).await) }
-    });
-    let stream = TokioIo::new(stream);
-    let served = match dialect {
-        Dialect::One => {
-            let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE);
-            server.max_buf_size(HEAD_BYTES).serve_connection(stream, service).await
+        let (step, line, turn) = (step.clone(), line.clone(), turn.clone());
+        async move {
+            let ours = turn.take();
+            let place = step.patience().request().await;
+            let reply = handle(request, &line, &step).await;
+            drop(ours);
+            Ok::<_, Infallible>(reply.map(|body| Served::new(body, turn, place)))
         }
-        Dialect::Two => {
-            let mut server = http2::Builder::new(TokioExecutor::new());
-            server.timer(TokioTimer::new()).max_header_list_size(HEAD_LIST);
-            // A client that is gone without a word is noticed by its silence.
-            server.keep_alive_interval(HEAD_PATIENCE).max_concurrent_streams(STREAMS);
-            server.serve_connection(stream, service).await
+    });
+    let (stream, patience) = (TokioIo::new(stream), patience.patience());
+    let serving = async {
+        match dialect {
+            Dialect::One => {
+                let mut server = http1::Builder::new();
+                server.timer(TokioTimer::new()).header_read_timeout(patience.head);
+                server.max_buf_size(HEAD_BYTES).serve_connection(stream, service).await
+            }
+            Dialect::Two => {
+                let mut server = http2::Builder::new(TokioExecutor::new());
+                server.timer(TokioTimer::new()).max_header_list_size(HEAD_LIST);
+                server.initial_stream_window_size(STREAM_BYTES);
+                server.initial_connection_window_size(STREAM_BYTES);
+                server.max_send_buf_size(STREAM_BYTES as usize);
+                // A client that is gone without a word is noticed by its silence.
+                server.keep_alive_interval(patience.head).keep_alive_timeout(patience.head);
+                server.max_concurrent_streams(STREAMS);
+                server.serve_connection(stream, service).await
+            }
         }
     };
+    let served = tokio::select! {
+        served = serving => served.err().map(|error| error.to_string()),
+        () = watched.until_idle(patience.idle) => Some("its client did nothing".to_owned()),
+    };
     // The client went away or sent no HTTP; what there was to record is recorded.
-    if let Err(error) = served {
-        tracing::debug!(%error, "a step's connection ended");
+    if let Some(reason) = served {
+        tracing::debug!(reason, "a step's connection ended");
     }
 }
 

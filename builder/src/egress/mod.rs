@@ -1,5 +1,5 @@
 //! The network of RUN steps: only what the policy allows gets out, and all of it is written down.
-//! `address`, `way_out`, `allowance`, `through_proxy`, `names`, `record`, `dns_message`, `client_hello`, `authority`, `conditional` (what a client gets of an
+//! `address`, `way_out`, `allowance`, `patience`, `through_proxy`, `names`, `record`, `dns_message`, `client_hello`, `authority`, `conditional` (what a client gets of an
 //! answer), `query` (a POST that only asks) ← `exchange`, `upstream` ← `errand` (one fetch into the download store) ← `flight` (for all who ask for it)
 //! ← `from_store` ← `body`, `tunnel` ← `relay` ← `dns`, `http` ← `tls`, `ssh` ← `namespace` ← `ahead`, `step`.
 //!
@@ -22,6 +22,7 @@ mod from_store;
 mod http;
 mod names;
 mod namespace;
+mod patience;
 mod query;
 mod record;
 mod relay;

@@ -191,7 +191,7 @@ async fn forward(
     let mut outgoing = upstreams.request(&asked.target, method.clone(), fetched);
     outgoing = outgoing.headers(headers.clone());
     if !body.is_end_stream() {
-        let counted = CountedBody::new(body, exchange.sent());
+        let counted = CountedBody::new(body, exchange.sent(), step.patience().idle);
         outgoing = outgoing.body(reqwest::Body::wrap(counted));
     }
     let response = match upstreams.send(&asked.target, outgoing).await {

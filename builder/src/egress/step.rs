@@ -30,13 +30,12 @@ use super::{
     http,
     names::Names,
     namespace::{GATEWAY, NamespaceError, Namespaces},
+    patience::Patience,
     record::{Recorder, StepOrigin, StepTraffic},
     ssh, stray, tls,
     upstream::Upstreams,
 };
 
-/// Connections that one listener serves at a time; more wait in the kernel.
-const CONNECTIONS: usize = 512;
 /// How long connections may take to notice that the step is gone.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -56,6 +55,7 @@ pub(super) struct Step {
     shared: Arc<Shared>,
     names: Names,
     recorder: Arc<Recorder>,
+    patience: Patience,
 }
 
 impl Step {
@@ -77,6 +77,11 @@ impl Step {
 
     pub(super) fn recorder(&self) -> &Arc<Recorder> {
         &self.recorder
+    }
+
+    /// How long its clients are waited for, and its places.
+    pub(super) fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     /// The download store, where there is one.
@@ -118,7 +123,8 @@ impl StepNetwork {
         let tls = TcpListener::from_std(tls).map_err(io)?;
         let ssh = TcpListener::from_std(ssh).map_err(io)?;
         let recorder = Arc::new(Recorder::new(origin));
-        let step = Arc::new(Step { shared, names: Names::default(), recorder });
+        let patience = Patience::of(shared.policy.limits());
+        let step = Arc::new(Step { shared, names: Names::default(), recorder, patience });
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
         let mut until_stop = stopped.clone();
@@ -199,15 +205,21 @@ async fn accept<F: Future<Output = ()> + Send + 'static>(
     serve: fn(TcpStream, Arc<Step>) -> F,
 ) {
     let mut connections = JoinSet::new();
+    let next = async || (step.patience.connection().await, listener.accept().await);
     loop {
-        let room = connections.len() < CONNECTIONS;
         tokio::select! {
             _ = stopped.changed() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if room => match accepted {
-                Ok((stream, _)) => { connections.spawn(serve(stream, step.clone())); }
+            accepted = next() => match accepted {
+                (place, Ok((stream, _))) => {
+                    let served = serve(stream, step.clone());
+                    connections.spawn(async move {
+                        served.await;
+                        drop(place);
+                    });
+                }
                 // Out of descriptors, mostly: the next attempt may find one.
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                (_, Err(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
         }
     }

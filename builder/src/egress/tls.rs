@@ -31,8 +31,6 @@ use super::{
     tunnel::Tunnel,
 };
 
-/// The time a client has for its ClientHello, and then for the rest of the handshake.
-const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 /// A fatal alert, access_denied (RFC 8446, section 6.2), so that clients end with a reason.
 const ACCESS_DENIED: [u8; 7] = [21, 3, 3, 0, 2, 2, 49];
 const PORT: u16 = 443;
@@ -48,7 +46,7 @@ pub(super) async fn serve(mut stream: TcpStream, step: Arc<Step>) {
         step.recorder().refuse(&address, PORT, RefusalKind::DirectAddress, remedy);
         return deny(stream).await;
     };
-    let hello = timeout(HELLO_PATIENCE, read_hello(&mut stream)).await.ok().flatten();
+    let hello = timeout(step.patience().hello, read_hello(&mut stream)).await.ok().flatten();
     let (kind, remedy) = match hello {
         None => (RefusalKind::NoServerName, "use a client that sends the server name".to_owned()),
         Some((asked, hello)) if asked == name => match step.policy().tls(&name) {
@@ -83,7 +81,8 @@ async fn inspect(
         }
     };
     let stream = Again { first: hello, read: 0, stream };
-    let accepted = timeout(HELLO_PATIENCE, TlsAcceptor::from(server).accept(stream)).await;
+    let shaken = TlsAcceptor::from(server).accept(stream);
+    let accepted = timeout(step.patience().hello, shaken).await;
     let opened = match accepted {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => return note_distrust(&error, name, &step),

@@ -25,7 +25,7 @@ use super::{
 };
 
 /// A client that trusts these authorities (DER).
-fn client(trusted: &[Vec<u8>], protocols: &[&[u8]]) -> Arc<ClientConfig> {
+pub(super) fn client(trusted: &[Vec<u8>], protocols: &[&[u8]]) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     trusted.iter().for_each(|one| roots.add(one.clone().into()).unwrap());
     let provider = Arc::new(ring::default_provider());

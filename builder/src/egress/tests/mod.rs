@@ -9,6 +9,7 @@ mod http;
 mod inspect;
 mod origin;
 mod proxied;
+mod slow;
 mod ssh;
 mod store;
 mod tls;
