@@ -12,8 +12,8 @@ use super::{BuildError, BuildRequest, plan::PlatformPlan, platform::Run};
 use crate::{
     export::{Results, outputs::ImageTarget, product::Product, uploads::Uploads},
     graph::BuildGraph,
-    image::outcomes::Outcomes,
-    oci::{descriptor::Descriptor, reference::Reference},
+    image::{ahead::Ahead, outcomes::Outcomes},
+    oci::{descriptor::Descriptor, digest::Digest, reference::Reference},
     provenance::{ContextRecord, builder_id},
     shared_cache::{
         SharedCache,
@@ -90,7 +90,10 @@ impl Attempt<'_> {
         let all = request.solve.compress && request.shared.wants_all();
         let solver = solver.sharing(self.shared.clone()).compressing_all(all);
         let graphs: Vec<&BuildGraph> = self.plans.iter().map(|plan| &plan.graph).collect();
-        let solution = solver.solve(&graphs, self.images).await?;
+        let ahead = self.ahead();
+        let solution = solver.solve(&graphs, self.images).await;
+        ahead.end().await;
+        let solution = solution?;
         let context = ContextRecord {
             digest: solver.context_digest().await?,
             git: request.git.clone(),
@@ -104,6 +107,21 @@ impl Attempt<'_> {
         let run = Run { request, host, tell, uploads: &uploads, outcomes, context, finished };
         let results = self.results(&run, &solution).await?;
         Ok(Done { results, uploads, solution, passed: solver.trail().passed(), finished })
+    }
+
+    /// Hardens the bases of the images while the steps run.
+    fn ahead(&self) -> Ahead {
+        let Self { request, host, .. } = *self;
+        let mut bases: Vec<Vec<(Digest, Descriptor)>> = Vec::new();
+        if request.outputs.wants_image() {
+            for plan in self.plans {
+                let base = plan.graph.base();
+                let base = base.and_then(|op| self.images.get(&op.reference, &op.platform));
+                let base = base.map(|image| image.layers.clone());
+                bases.extend(base.filter(|layers| !bases.contains(layers)));
+            }
+        }
+        Ahead::begin(bases, &request.harden, &host.content, &self.outcomes)
     }
 
     async fn results(&self, run: &Run<'_>, solution: &Solution) -> Result<Results, BuildError> {

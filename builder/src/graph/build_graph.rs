@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::operation::Op;
+use super::operation::{ImageOp, Op};
 use crate::{
     dockerfile::Span,
     oci::config::{History, ImageConfig},
@@ -21,6 +21,20 @@ pub struct BuildGraph {
     pub target: Target,
     /// The build arguments that were used, with their values.
     pub used_args: BTreeMap<String, String>,
+}
+
+impl BuildGraph {
+    /// The image that the target is built on; none where it begins with an empty file system.
+    #[must_use]
+    pub fn base(&self) -> Option<&ImageOp> {
+        let mut id = self.target.vertex;
+        loop {
+            match &self.vertices[id.0].op {
+                Op::Image(image) => return Some(image),
+                op => id = *op.inputs().first()?,
+            }
+        }
+    }
 }
 
 /// One operation and where it comes from.

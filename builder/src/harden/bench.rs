@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, sync::Mutex};
 use super::{HardenError, HardenOptions, Hardened, LayerStore, Level, Look, Seen, harden};
 use crate::{
     layer::{
-        Compression, LayerReader, LayerWriter,
+        Compression, Layer, LayerReader, LayerWriter,
         emit::ArchiveWriter,
         member::{CAPABILITY_XATTR, Kind, Member},
         tree::{LayerIndex, scan},
@@ -79,16 +79,26 @@ fn wanted(path: &str) -> bool {
     path.ends_with("/status") || path.ends_with("installed") || path.ends_with("motd")
 }
 
-/// Blobs by digest.
+/// Blobs by digest, and what is remembered.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<BTreeMap<Digest, Vec<u8>>>);
+pub(super) struct Memory {
+    blobs: Mutex<BTreeMap<Digest, Vec<u8>>>,
+    known: Mutex<BTreeMap<Digest, Layer>>,
+}
+
+impl Memory {
+    /// How many layers were written.
+    pub(super) fn written(&self) -> usize {
+        self.known.lock().unwrap().len()
+    }
+}
 
 impl LayerStore for Memory {
     type Blob = io::Cursor<Vec<u8>>;
     type Sink = Vec<u8>;
 
     fn open(&self, descriptor: &Descriptor) -> io::Result<Self::Blob> {
-        let blobs = self.0.lock().unwrap();
+        let blobs = self.blobs.lock().unwrap();
         let blob = blobs.get(&descriptor.digest).ok_or(io::ErrorKind::NotFound)?;
         Ok(io::Cursor::new(blob.clone()))
     }
@@ -99,7 +109,16 @@ impl LayerStore for Memory {
 
     fn commit(&self, sink: Self::Sink, descriptor: &Descriptor) -> io::Result<()> {
         assert_eq!(Digest::of(&sink), descriptor.digest);
-        self.0.lock().unwrap().insert(descriptor.digest, sink);
+        self.blobs.lock().unwrap().insert(descriptor.digest, sink);
+        Ok(())
+    }
+
+    fn known(&self, key: &Digest) -> Option<Layer> {
+        self.known.lock().unwrap().get(key).cloned()
+    }
+
+    fn remember(&self, key: &Digest, layer: &Layer) -> io::Result<()> {
+        assert!(self.known.lock().unwrap().insert(*key, layer.clone()).is_none(), "written twice");
         Ok(())
     }
 }

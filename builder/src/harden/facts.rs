@@ -20,7 +20,7 @@ const MAX_DATABASE: u64 = 64 * 1024 * 1024;
 pub(super) type Id = (usize, usize);
 
 /// What is known of one layer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub(super) index: LayerIndex,
     pub(super) programs: BTreeMap<usize, Program>,

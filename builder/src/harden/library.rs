@@ -1,5 +1,7 @@
 //! The file that the dynamic loader takes for a library (ld.so(8), and musl's fixed paths).
 
+use std::sync::Arc;
+
 use super::{
     facts::{Facts, is_loader_configuration},
     program::Elf,
@@ -18,7 +20,7 @@ pub(super) struct Libraries<'a> {
 const FIXED: [&str; 5] = ["/lib", "/usr/lib", "/lib64", "/usr/lib64", "/usr/local/lib"];
 
 impl<'a> Libraries<'a> {
-    pub(super) fn new(tree: &'a Tree, layers: &[Facts]) -> Self {
+    pub(super) fn new(tree: &'a Tree, layers: &[Arc<Facts>]) -> Self {
         Self { tree, directories: configured(tree, layers) }
     }
 
@@ -55,7 +57,7 @@ impl<'a> Libraries<'a> {
     }
 }
 
-fn configured(tree: &Tree, layers: &[Facts]) -> Vec<String> {
+fn configured(tree: &Tree, layers: &[Arc<Facts>]) -> Vec<String> {
     let mut directories = Vec::new();
     for entry in tree.below("etc").filter(|entry| is_loader_configuration(&entry.path)) {
         let content = entry.position.and_then(|at| layers.get(entry.layer)?.contents.get(&at));

@@ -1,7 +1,7 @@
 //! What is in each layer when hardening is done with it. It was read once already, so that who takes the
 //! inventory need not read it again.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     facts::{Facts, Wanted},
@@ -28,12 +28,12 @@ pub struct Look {
 
 /// What `facts` become by these `changes`; none where something that is wanted was not kept.
 pub(super) fn look(
-    facts: Facts,
+    facts: Arc<Facts>,
     changes: &BTreeMap<usize, Change>,
     diff_id: Digest,
     (epoch, wanted): (i64, Wanted),
 ) -> Option<Look> {
-    let Facts { index, contents, extra, incomplete, .. } = facts;
+    let Facts { index, contents, extra, incomplete, .. } = Arc::unwrap_or_clone(facts);
     if incomplete {
         return None;
     }

@@ -5,6 +5,7 @@
 //! A whiteout would hide a shell and still ship it. So a layer that holds something forbidden is
 //! written anew, and every other layer keeps its bytes and its descriptor.
 
+mod ahead;
 #[cfg(test)]
 mod bench;
 mod command;
@@ -26,6 +27,7 @@ mod store;
 mod survey;
 pub(crate) mod user;
 
+pub use ahead::ahead;
 pub use command::Field;
 pub use facts::Wanted;
 pub use look::Look;
@@ -39,6 +41,7 @@ pub use touchmark_attest::predicate::hardening::Level;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, Read},
+    sync::Arc,
 };
 
 use facts::Facts;
@@ -52,7 +55,7 @@ use survey::Survey;
 
 use crate::{
     layer::{Compression, Layer, LayerWriter, tree::ScanError},
-    oci::{config::ImageConfig, descriptor::Descriptor},
+    oci::{config::ImageConfig, descriptor::Descriptor, digest::Digest},
     policy::glob::Glob,
 };
 
@@ -159,20 +162,29 @@ pub fn harden<S: LayerStore>(
     }
     let facts = scan(store, layers, &config.rootfs.diff_ids, &options.seen)?;
     let survey = Survey::of(&facts);
-    let keep = Globs::new(&options.keep, &survey.tree);
-    let remove = Globs::new(&options.remove, &survey.tree);
-    let selection = Selector::new(&facts, &survey, &keep, &remove).select();
-    let mut plan = Planner::new(&facts, &survey, &selection, &keep).plan();
+    let (mut plan, excluded) = planned(&facts, &survey, options);
     start(&facts, &survey, &mut plan, &mut config, options.inherited_cmd)?;
-    let excluded = excluded(&selection);
-    drop((selection, survey));
-    let layers = write(store, layers, &mut config, &plan, options.epoch)?;
+    drop(survey);
+    let layers = write(store, layers, &mut config.rootfs.diff_ids, &plan, options.epoch)?;
     let looks = facts.into_iter().zip(&plan.changes).zip(&config.rootfs.diff_ids);
     let looks = looks.filter_map(|((facts, changes), diff_id)| {
         look(facts, changes, *diff_id, (options.epoch, options.seen.wanted()))
     });
     let looks = looks.collect();
     Ok(Hardened { layers, config, findings: plan.findings, excluded, looks })
+}
+
+/// What is to be done, and which packages go for it.
+fn planned(
+    facts: &[Arc<Facts>],
+    survey: &Survey,
+    options: &HardenOptions,
+) -> (Plan, Vec<ExcludedPackage>) {
+    let keep = Globs::new(&options.keep, &survey.tree);
+    let remove = Globs::new(&options.remove, &survey.tree);
+    let selection = Selector::new(facts, survey, &keep, &remove).select();
+    let plan = Planner::new(facts, survey, &selection, &keep).plan();
+    (plan, excluded(&selection))
 }
 
 fn untouched(layers: &[Descriptor], config: ImageConfig) -> Hardened {
@@ -186,7 +198,7 @@ fn untouched(layers: &[Descriptor], config: ImageConfig) -> Hardened {
 }
 
 fn start(
-    facts: &[Facts],
+    facts: &[Arc<Facts>],
     survey: &Survey,
     plan: &mut Plan,
     config: &mut ImageConfig,
@@ -217,11 +229,11 @@ fn excluded(selection: &Selection) -> Vec<ExcludedPackage> {
     packages.into_iter().collect()
 }
 
-/// Rewrites the layers that have changes and puts their digests into the configuration.
+/// Rewrites the layers that have changes and puts their digests into `diff_ids`.
 fn write<S: LayerStore>(
     store: &S,
     layers: &[Descriptor],
-    config: &mut ImageConfig,
+    diff_ids: &mut [Digest],
     plan: &Plan,
     epoch: i64,
 ) -> Result<Vec<Descriptor>, HardenError> {
@@ -237,7 +249,7 @@ fn write<S: LayerStore>(
         let media_type = descriptor.media_type.clone();
         let compression = Compression::of_media_type(&media_type)
             .ok_or(HardenError::MediaType { layer, media_type })?;
-        let diff_id = config.rootfs.diff_ids[layer];
+        let diff_id = diff_ids[layer];
         let key = rewrite::key(diff_id, changes, epoch, compression);
         let new = match store.known(&key) {
             Some(known) => known,
@@ -249,7 +261,7 @@ fn write<S: LayerStore>(
                 new
             }
         };
-        config.rootfs.diff_ids[layer] = new.diff_id;
+        diff_ids[layer] = new.diff_id;
         written.push(new.descriptor);
     }
     Ok(written)

@@ -1,6 +1,9 @@
 //! From the selection to what is done with each entry of each layer, and the findings that say so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     facts::{Facts, Id},
@@ -48,7 +51,7 @@ pub(super) struct Plan {
 const SET_ID: u32 = 0o6000;
 
 pub(super) struct Planner<'a> {
-    layers: &'a [Facts],
+    layers: &'a [Arc<Facts>],
     survey: &'a Survey,
     selection: &'a Selection,
     keep: &'a Globs<'a>,
@@ -62,7 +65,7 @@ pub(super) struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     pub(super) fn new(
-        layers: &'a [Facts],
+        layers: &'a [Arc<Facts>],
         survey: &'a Survey,
         selection: &'a Selection,
         keep: &'a Globs<'a>,

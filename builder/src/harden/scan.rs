@@ -3,7 +3,7 @@
 use std::{
     num::NonZero,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -30,7 +30,7 @@ pub(super) fn scan<S: LayerStore>(
     layers: &[Descriptor],
     diff_ids: &[Digest],
     seen: &Seen,
-) -> Result<Vec<Facts>, HardenError> {
+) -> Result<Vec<Arc<Facts>>, HardenError> {
     if diff_ids.len() != layers.len() {
         return Err(HardenError::Mismatch { layers: layers.len(), diff_ids: diff_ids.len() });
     }
@@ -42,7 +42,8 @@ pub(super) fn scan<S: LayerStore>(
         while let Some(layer) = order.get(next.fetch_add(1, Ordering::Relaxed)).copied() {
             let facts = match seen.take(&diff_ids[layer]) {
                 Some(facts) => Ok(facts),
-                None => scan_one(store, layer, &layers[layer], diff_ids[layer], seen.wanted()),
+                None => scan_one(store, layer, &layers[layer], diff_ids[layer], seen.wanted())
+                    .map(Arc::new),
             };
             found.lock().unwrap_or_else(PoisonError::into_inner).push((layer, facts));
         }

@@ -1,10 +1,10 @@
 //! What was seen in layers while they were made or fetched.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     io::Read,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use super::facts::{Facts, Wanted};
@@ -19,8 +19,23 @@ use crate::{
 /// Layers by digest. Clones are the same.
 #[derive(Clone)]
 pub struct Seen {
-    layers: Arc<Mutex<HashMap<Digest, Facts>>>,
+    known: Arc<Known>,
     wanted: Wanted,
+}
+
+#[derive(Default)]
+struct Known {
+    layers: Mutex<Layers>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Layers {
+    facts: HashMap<Digest, Arc<Facts>>,
+    /// Those whose blobs are in the store since.
+    arrived: HashSet<Digest>,
+    /// Nobody is to wait any more.
+    closed: bool,
 }
 
 impl Seen {
@@ -28,7 +43,7 @@ impl Seen {
     /// [`looks`](super::Hardened::looks).
     #[must_use]
     pub fn wanting(wanted: Wanted) -> Self {
-        Self { layers: Arc::default(), wanted }
+        Self { known: Arc::default(), wanted }
     }
 
     pub(super) fn wanted(&self) -> Wanted {
@@ -36,12 +51,30 @@ impl Seen {
     }
 
     /// What was seen in a layer, which is then forgotten here: mostly nobody asks twice.
-    pub(super) fn take(&self, diff_id: &Digest) -> Option<Facts> {
-        self.layers().remove(diff_id)
+    pub(super) fn take(&self, diff_id: &Digest) -> Option<Arc<Facts>> {
+        self.layers().facts.remove(diff_id)
     }
 
-    fn layers(&self) -> MutexGuard<'_, HashMap<Digest, Facts>> {
-        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What was seen in these layers, when all of them have arrived; none where that is not to be waited for.
+    pub(super) fn wait(&self, layers: &[Digest]) -> Option<Vec<Arc<Facts>>> {
+        let mut known = self.layers();
+        while !known.closed && !layers.iter().all(|layer| known.arrived.contains(layer)) {
+            known = self.known.changed.wait(known).unwrap_or_else(PoisonError::into_inner);
+        }
+        if known.closed {
+            return None;
+        }
+        layers.iter().map(|layer| known.facts.get(layer).cloned()).collect()
+    }
+
+    /// Nobody waits for layers any more.
+    pub fn close(&self) {
+        self.layers().closed = true;
+        self.known.changed.notify_all();
+    }
+
+    fn layers(&self) -> MutexGuard<'_, Layers> {
+        self.known.layers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,7 +97,14 @@ impl Lookout for Seen {
     }
 
     fn show(&self, diff_id: &Digest, to: &mut dyn FnMut(&LayerIndex)) -> bool {
-        self.layers().get(diff_id).map(|facts| to(&facts.index)).is_some()
+        // Whoever is shown it may take its time: nobody else is to wait for that.
+        let facts = self.layers().facts.get(diff_id).cloned();
+        facts.map(|facts| to(&facts.index)).is_some()
+    }
+
+    fn arrived(&self, layers: &[Digest]) {
+        self.layers().arrived.extend(layers);
+        self.known.changed.notify_all();
     }
 }
 
@@ -75,6 +115,6 @@ struct Kept {
 
 impl Sight for Kept {
     fn keep(self: Box<Self>, diff_id: Digest) {
-        self.seen.layers().insert(diff_id, self.facts);
+        self.seen.layers().facts.insert(diff_id, Arc::new(self.facts));
     }
 }

@@ -1,7 +1,10 @@
 //! Chooses the entries that go: by name, by content, by signature, by glob; then everything that is
 //! linked to them, until nothing changes; then what is left of the packages whose program went.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     facts::{Facts, Id},
@@ -34,7 +37,7 @@ pub(super) struct Selection {
 
 /// The layers with what is known about them, and the policy's globs.
 pub(super) struct Selector<'a> {
-    layers: &'a [Facts],
+    layers: &'a [Arc<Facts>],
     survey: &'a Survey,
     keep: &'a Globs<'a>,
     remove: &'a Globs<'a>,
@@ -46,7 +49,7 @@ pub(super) struct Selector<'a> {
 
 impl<'a> Selector<'a> {
     pub(super) fn new(
-        layers: &'a [Facts],
+        layers: &'a [Arc<Facts>],
         survey: &'a Survey,
         keep: &'a Globs<'a>,
         remove: &'a Globs<'a>,

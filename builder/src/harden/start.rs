@@ -2,7 +2,10 @@
 //! interpreter, its loader and its libraries, before the image is exported. What was not there before
 //! hardening either is a warning only: it may come from a volume.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use super::{
     command::{self, Command, Field},
@@ -59,7 +62,7 @@ pub(super) struct Starter<'a> {
     after: &'a Tree,
     libraries_before: Libraries<'a>,
     libraries_after: Libraries<'a>,
-    layers: &'a [Facts],
+    layers: &'a [Arc<Facts>],
     pub(super) findings: Vec<Finding>,
     pub(super) faults: Vec<StartFault>,
 }
@@ -83,7 +86,7 @@ const MAX_STEPS: usize = 10_000;
 pub(super) const MAX_DIRECTORIES: usize = 256;
 
 impl<'a> Starter<'a> {
-    pub(super) fn new(before: &'a Tree, after: &'a Tree, layers: &'a [Facts]) -> Self {
+    pub(super) fn new(before: &'a Tree, after: &'a Tree, layers: &'a [Arc<Facts>]) -> Self {
         let libraries = |tree| Libraries::new(tree, layers);
         Self {
             before,

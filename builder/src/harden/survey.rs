@@ -4,7 +4,10 @@
 //! A link is looked up in all states and not only in the last one, because every layer's bytes are in
 //! the image, also those that a later layer hides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     facts::{Facts, Id},
@@ -31,7 +34,7 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    pub(super) fn of(layers: &[Facts]) -> Self {
+    pub(super) fn of(layers: &[Arc<Facts>]) -> Self {
         let mut survey = Self::default();
         for (number, facts) in layers.iter().enumerate() {
             survey.push(number, facts, layers);
@@ -44,7 +47,7 @@ impl Survey {
         self.paths.get(layer).and_then(|paths| paths.get(position)).map_or("", String::as_str)
     }
 
-    fn push(&mut self, number: usize, facts: &Facts, layers: &[Facts]) {
+    fn push(&mut self, number: usize, facts: &Facts, layers: &[Arc<Facts>]) {
         self.tree.push(&facts.index);
         let tree = &self.tree;
         let real =

@@ -84,8 +84,7 @@ impl Hardening {
         outcomes: &Outcomes,
     ) -> Result<HardenedImage, HardenError> {
         let Self { image, options, key } = self;
-        let blobs =
-            Blobs { content: content.clone(), records: outcomes.records().of(Table::Hardened) };
+        let blobs = Blobs::new(content, outcomes);
         let work = tokio::task::spawn_blocking(move || {
             let hardened = harden::harden(&blobs, &image.layers, &image.config, &options)?;
             let report = report(&image, &options, &hardened.findings, &hardened.excluded);
@@ -147,9 +146,15 @@ fn report(
 }
 
 /// The content store as hardening sees it.
-struct Blobs {
+pub(super) struct Blobs {
     content: Arc<ContentStore>,
     records: Records,
+}
+
+impl Blobs {
+    pub(super) fn new(content: &Arc<ContentStore>, outcomes: &Outcomes) -> Self {
+        Self { content: content.clone(), records: outcomes.records().of(Table::Hardened) }
+    }
 }
 
 impl LayerStore for Blobs {

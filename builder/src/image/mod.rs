@@ -3,6 +3,7 @@
 //! its `annotations`; `Image::seal` fixes the bytes; `described` takes its inventory;
 //! `index` gathers the images of several platforms.
 
+pub mod ahead;
 pub mod annotations;
 pub mod assemble;
 pub mod described;

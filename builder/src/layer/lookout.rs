@@ -24,6 +24,9 @@ pub trait Lookout: fmt::Debug + Send + Sync {
 
     /// Shows what the archive with this digest holds; false where nobody looked at it.
     fn show(&self, diff_id: &Digest, to: &mut dyn FnMut(&LayerIndex)) -> bool;
+
+    /// The blobs of these layers are in the store now, and were shown where they were to be.
+    fn arrived(&self, layers: &[Digest]);
 }
 
 /// What was seen in an archive whose digest is not known or not proven yet.

@@ -120,7 +120,9 @@ impl BaseLayers {
             }
         }
         let (arrivals, pulls) = self.arrivals(&chain[present..], blobs)?;
-        both(self.pull(pulls, blobs), self.unpack_each(chain, arrivals, blobs)).await
+        both(self.pull(pulls, blobs), self.unpack_each(chain, arrivals, blobs)).await?;
+        self.arrived(&chain[present..]);
+        Ok(())
     }
 
     /// Shows the layers of `chain` to who looks and unpacks none. What `blobs` does not have is downloaded.
@@ -134,7 +136,15 @@ impl BaseLayers {
         let looking = arrivals.into_iter().map(|arrival| self.look_at(arrival));
         let looking: Vec<_> = looking.collect();
         let looking = stream::iter(looking).buffer_unordered(OPENED).try_collect();
-        both(self.pull(pulls, blobs), looking).await
+        both(self.pull(pulls, blobs), looking).await?;
+        self.arrived(chain);
+        Ok(())
+    }
+
+    fn arrived(&self, layers: &[Digest]) {
+        if let Some(lookout) = &self.lookout {
+            lookout.arrived(layers);
+        }
     }
 
     async fn look_at(&self, mut arrival: Arrival) -> Result<(), SolveError> {

@@ -4,7 +4,10 @@
 pub(super) mod apk;
 pub(super) mod dpkg;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{facts::Facts, rules};
 use crate::layer::tree::{Entry, Tree};
@@ -101,7 +104,7 @@ pub(super) fn is_database(path: &str) -> bool {
 }
 
 /// The packages installed in one state of the image.
-pub(super) fn installed(tree: &Tree, layers: &[Facts]) -> Vec<Package> {
+pub(super) fn installed(tree: &Tree, layers: &[Arc<Facts>]) -> Vec<Package> {
     let content = |entry: &Entry| {
         let position = entry.position?;
         layers.get(entry.layer)?.contents.get(&position).map(Vec::as_slice)
