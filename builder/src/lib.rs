@@ -22,6 +22,7 @@
 //! - [`trust`]: a step's trust in the build's own authority, and its removal
 //! - [`ssh`]: an SSH agent for steps that lists and signs
 //! - [`fetch`]: what the builder fetches itself: files over HTTP, repositories by git
+//! - [`integrity`]: what the ecosystems' own indexes and signatures say about fetched files
 //! - [`emulation`]: programs for other processors
 //! - [`executor`]: a process of a step: OCI spec, seccomp, task
 //! - [`solver`]: the engine: schedule, cache keys, cache, events, record
@@ -55,6 +56,7 @@ pub mod fetch;
 pub mod graph;
 pub mod harden;
 pub mod image;
+pub mod integrity;
 pub mod layer;
 pub mod lint;
 pub mod materials;

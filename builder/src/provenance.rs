@@ -35,6 +35,8 @@ pub const BUILDER_ID_ENTITLED: &str = "https://touchmark.dev/builder/rootless-en
 /// The annotation of a fetched file that was asked for otherwise than by GET: the method, `CONNECT` for what
 /// passed through unseen.
 pub const METHOD: &str = "method";
+/// The annotation that says by what a fetched file was checked beside its digest.
+pub const VERIFIED_BY: &str = "verified-by";
 
 /// The annotation of an answer to a POST that only asks: the digest of what was asked.
 pub const REQUEST: &str = "request";
@@ -356,6 +358,9 @@ fn fetched_file(
     }
     if let Some(purl) = &request.purl {
         annotations.insert("purl".into(), purl.clone().into());
+    }
+    if let Some(what) = &request.verified_by {
+        annotations.insert(VERIFIED_BY.into(), what.clone().into());
     }
     let elsewhere = request.fetched_url != request.url;
     Ok(ResourceDescriptor {

@@ -87,6 +87,7 @@ targets! {
     remote: 6000,
     ignore: 6000,
     image: 400,
+    index: 4000,
     key: 1000,
     layer: 1000,
     layout: 1000,
@@ -95,5 +96,6 @@ targets! {
     policy: 1000,
     records: 300,
     registry: 5000,
+    signed: 2000,
     unpack: 200,
 }

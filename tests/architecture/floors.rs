@@ -22,7 +22,7 @@ pub(crate) const BUILDER: &[Floor] = &[
     Floor { name: "edges", rooms: &["authorities", "registry", "worker", "snapshot"] },
     Floor {
         name: "work",
-        rooms: &["source", "egress", "trust", "fetch", "ssh", "emulation", "executor"],
+        rooms: &["source", "egress", "trust", "fetch", "ssh", "integrity", "emulation", "executor"],
     },
     Floor { name: "engine", rooms: &["solver", "space", "trace"] },
     Floor { name: "product", rooms: &["harden", "sbom", "image", "compare", "export"] },

@@ -29,6 +29,7 @@ mod failing_steps;
 mod faulty_registry;
 mod full_disk;
 mod inspection;
+mod integrity;
 mod isolation;
 mod lint;
 mod materials;

@@ -42,6 +42,7 @@ impl Exchange {
             line: recorder.origin().clone(),
             method: method.to_owned(),
             purl: of_download(&url),
+            verified_by: None,
             url,
             fetched_url,
             rule,

@@ -57,6 +57,9 @@ pub struct RequestRecord {
     pub incomplete_reason: Option<String>,
     /// Package URL, where the URL tells it.
     pub purl: Option<String>,
+    /// By what its ecosystem vouches for it, where that was looked up when it was fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_by: Option<String>,
     /// When it began, seconds since 1970. In no cache key and no image.
     pub started: u64,
     /// How long it took, in milliseconds. In no cache key and no image.

@@ -77,6 +77,7 @@ impl Resolved {
             complete: true,
             incomplete_reason: None,
             purl: None,
+            verified_by: None,
             started: 0,
             duration: 0,
         }

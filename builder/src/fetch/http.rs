@@ -227,6 +227,7 @@ impl Fetcher {
             line: ask.origin.clone(),
             method: "GET".into(),
             purl: of_download(&url),
+            verified_by: None,
             fetched_url: permit.target.url(ask.url.query()),
             url,
             rule: permit.rule.clone(),

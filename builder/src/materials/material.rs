@@ -9,11 +9,8 @@ use touchmark_attest::{
 use crate::{
     oci::digest::Digest,
     policy::preset::Preset,
-    provenance::{METHOD, REQUEST},
+    provenance::{METHOD, REQUEST, VERIFIED_BY},
 };
-
-/// The annotation that says by what a fetched file was checked beside its digest.
-pub const VERIFIED_BY: &str = "verified-by";
 
 /// What sort of thing it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -16,6 +16,7 @@ use crate::{
     executor::ExecError,
     fetch::FetchError,
     graph::Origin,
+    integrity::IntegrityError,
     layer::{pack::PackError, unpack::UnpackError},
     oci::{digest::Digest, reference::Reference},
     registry::error::RegistryError,
@@ -171,6 +172,9 @@ pub enum SolveError {
     /// A step could not be made to trust the build's authority, or has left its certificate somewhere.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// What was fetched is not what its ecosystem says it is.
+    #[error(transparent)]
+    Integrity(#[from] IntegrityError),
     /// See [`FetchError`].
     #[error(transparent)]
     Fetch(Box<FetchError>),

@@ -65,6 +65,7 @@ mod tests {
             complete: true,
             incomplete_reason: None,
             purl: None,
+            verified_by: None,
             started: 0,
             duration: 0,
         }

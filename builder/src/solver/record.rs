@@ -1,6 +1,6 @@
 //! What a build did, as far as provenance needs it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use time::OffsetDateTime;
 
@@ -8,6 +8,7 @@ use super::{error::SolveError, step_result::StepResult};
 use crate::{
     egress::RequestRecord,
     graph::{BuildGraph, Origin, VertexId, merge::Merged},
+    integrity::Seen,
     oci::digest::Digest,
 };
 
@@ -28,6 +29,8 @@ pub struct VertexResult {
     pub caches: Vec<String>,
     /// The rights that it had beyond those of every step, by name.
     pub entitlements: Vec<String>,
+    /// What the steps that it stands on fetched, and what it fetched itself, as far as that could be indexes.
+    pub(super) indexes: Arc<Vec<Seen>>,
 }
 
 impl VertexResult {
@@ -46,6 +49,7 @@ impl VertexResult {
             requests: Vec::new(),
             caches: Vec::new(),
             entitlements: Vec::new(),
+            indexes: Arc::default(),
         }
     }
 
@@ -61,7 +65,19 @@ impl VertexResult {
             requests: result.requests,
             caches: result.caches,
             entitlements: result.entitlements,
+            indexes: Arc::default(),
         }
+    }
+
+    /// The same on top of `inputs`.
+    pub(super) fn after(self, inputs: &[Self]) -> Self {
+        let below = inputs.first().map(|parent| parent.indexes.clone()).unwrap_or_default();
+        let own: Vec<Seen> = self.requests.iter().filter_map(Seen::of).collect();
+        let indexes = match own.is_empty() {
+            true => below,
+            false => Arc::new(below.iter().cloned().chain(own).collect()),
+        };
+        Self { indexes, ..self }
     }
 }
 

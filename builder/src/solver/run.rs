@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use super::{
     Solver, VertexResult,
@@ -24,9 +25,10 @@ use super::{
 use crate::{
     content::room,
     downloads::Breaches,
-    egress::{StepNetwork, StepOrigin, StepTraffic},
+    egress::{RequestRecord, StepNetwork, StepOrigin, StepTraffic},
     executor::{ExecRequest, ExtraMount, MountSource, ResolvedUser, StepNetns},
     graph::{InlineFile, NetworkMode, Op, Origin, RunOp, Security, Vertex},
+    integrity::{Examined, IntegrityError, Keyrings},
     oci::digest::Digest,
     source::passwd,
 };
@@ -85,21 +87,40 @@ pub(super) async fn solve(
     let active = solver.host.chains.prepare(&parent.layers).await?;
     let ran = execute(solver, op, origin, &active, &mut mounted).await;
     mounted.close(&solver.host.chains).await;
-    let traffic = match ran {
-        Ok(traffic) => traffic,
+    let (traffic, keyrings) = match ran {
+        Ok(ran) => ran,
         Err(error) => {
             solver.host.chains.discard(active).await;
             return Err(error);
         }
     };
     let want = Commit { epoch, export: exported, copied: false };
+    // Beside the making of the layer.
+    let examined = examined(solver, traffic.requests, keyrings, parent);
+    let layer = solver.host.chains.commit(active, &parent.layers, want, &solver.at).await?;
     let found = StepResult {
-        layer: None,
-        requests: traffic.requests,
+        layer: Some(layer),
+        requests: examined.await??,
         caches: mounts::caches(op),
         entitlements: entitlements(op),
     };
-    solver.conclude(active, &parent.layers, parent, &key, want, found).await
+    solver.concluded(&key, found, parent)
+}
+
+/// What the step fetched, with who vouches for it.
+fn examined(
+    solver: &Solver,
+    mut requests: Vec<RequestRecord>,
+    keyrings: Keyrings,
+    parent: &VertexResult,
+) -> JoinHandle<Result<Vec<RequestRecord>, IntegrityError>> {
+    let (content, read) = (solver.host.content.clone(), solver.read.clone());
+    let below = parent.indexes.clone();
+    tokio::task::spawn_blocking(move || {
+        let with = Examined { content: &content, keyrings: &keyrings, below: &below, read: &read };
+        with.examine(&mut requests)?;
+        Ok(requests)
+    })
 }
 
 /// How many of these are steps with a network of their own.
@@ -133,14 +154,14 @@ pub(super) fn refuse(op: &RunOp, allow: Entitlements) -> Result<(), SolveError> 
     mounts::refuse_unsupported(op)
 }
 
-/// Runs the process and gives what it fetched.
+/// Runs the process and gives what it fetched, and the keys that it found where it began.
 async fn execute(
     solver: &Solver,
     op: &RunOp,
     origin: &Origin,
     active: &Active,
     mounted: &mut StepMounts,
-) -> Result<StepTraffic, SolveError> {
+) -> Result<(StepTraffic, Keyrings), SolveError> {
     let host = &solver.host;
     let network = open_network(solver, op, origin).await?;
     let trusted = match network.as_ref().filter(|network| network.inspects()) {
@@ -152,6 +173,7 @@ async fn execute(
         .map_or_else(|| active.mounts.clone(), |trusted| trusted.mounts(&active.mounts));
     let root = host.executor.mount(&active.key, &rootfs)?;
     let user = passwd::resolve_user(root.path(), &op.user)?;
+    let keyrings = network.as_ref().map(|_| Keyrings::read(root.path())).unwrap_or_default();
     let settings = &solver.options.settings;
     let mut request = ExecRequest {
         args: op.args.clone(),
@@ -199,7 +221,7 @@ async fn execute(
         if let Some(trusted) = trusted {
             trusted.scrub().await?;
         }
-        return Ok(traffic);
+        return Ok((traffic, keyrings));
     }
     // Asked before what the step wrote is thrown away.
     let full = full.or_else(|| full_disk(solver));

@@ -39,6 +39,7 @@ use super::{
 };
 use crate::{
     graph::{BuildGraph, Op, Origin, Vertex, merge::merge},
+    integrity::{ReadIndexes, same},
     oci::{digest::Digest, reference::Reference},
     source::{
         context::Context,
@@ -71,6 +72,8 @@ pub struct Solver {
     slots: Arc<Semaphore>,
     pub(super) claims: Arc<Claims>,
     pub(super) laid: Arc<LaidLayers>,
+    /// The indexes of packages that were read.
+    pub(super) read: ReadIndexes,
     pub(super) grounds: Arc<Grounds>,
     /// What is known of the context.
     pub(super) contents: Arc<Contents>,
@@ -117,6 +120,7 @@ impl Solver {
             slots,
             claims: Arc::default(),
             laid: Arc::default(),
+            read: ReadIndexes::default(),
             grounds: Arc::default(),
             contents: Arc::default(),
             mounted: true,
@@ -167,6 +171,8 @@ impl Solver {
         };
         story.end();
         let results = failures::outcome(results)?;
+        let requests = results.iter().flat_map(|result| &result.requests);
+        same(requests, &self.host.content).map_err(|error| Arc::new(error.into()))?;
         Ok(Solution::new(graphs, &merged, results, started))
     }
 
@@ -184,13 +190,14 @@ impl Solver {
         };
         async move {
             let inputs = try_join_all(inputs).await?;
-            match (&vertex.op, image) {
+            let done = match (&vertex.op, image) {
                 (Op::Image(_), Some(image)) => Ok(solver.image(&vertex.origin, &image, exported)),
                 _ if solver.options.fresh.holds(&vertex.origin.stage) => {
                     solver.without_cache().step(&vertex, &inputs, exported).await
                 }
                 _ => solver.step(&vertex, &inputs, exported).await,
-            }
+            };
+            done.map(|done| done.after(&inputs))
         }
         .boxed()
         .shared()

@@ -23,6 +23,7 @@ fn request() -> RequestRecord {
         complete: true,
         incomplete_reason: None,
         purl: None,
+        verified_by: None,
         started: 1,
         duration: 2,
     }
