@@ -115,3 +115,46 @@ fn a_step_whose_runtime_was_killed_too_ends_with_the_next_build() {
     let _ = scene.build_only("FROM busybox\nRUN true\n").succeeded();
     assert_eq!(sleeping(), 0, "the dead builder's step still runs");
 }
+
+/// As a power cut would leave it: the file is there, nothing is in it, and the mark is of another boot.
+const CUT: &str = r#"
+cd "$0/.local/share/touchmark"
+for mark in unsettled/*@*; do mv "$mark" "${mark%:*}:00000000@${mark#*@}"; done
+find containerd/*/snapshots -name power-cut -type f | while read -r file; do : > "$file"; echo "$file"; done
+"#;
+
+#[test]
+fn what_was_not_on_the_disk_when_the_machine_went_down_is_made_anew() {
+    let scene = Scene::new();
+    let text = |last: &str| {
+        format!("FROM busybox\nRUN echo whole > /power-cut\nRUN cp /power-cut /{last}\n")
+    };
+    scene.dockerfile(&text("before"));
+    let _ = scene.build(&[]).succeeded();
+    let status = scene.home.run(&["worker", "status"]).succeeded();
+    let pid = status.stdout.lines().find_map(|line| line.split_once("process ")).unwrap().1.trim();
+    let mut cut = scene.home.command("nsenter");
+    let home = scene.home.dir().join("home");
+    cut.args(["-t", pid, "-U", "-m", "--preserve-credentials", "sh", "-c", CUT]).arg(&home);
+    let emptied = scene.home.finish(cut).succeeded();
+    assert_eq!(emptied.stdout.lines().count(), 1, "{emptied:?}");
+
+    scene.dockerfile(&text("after"));
+    let after = scene.build(&["-o", "out"]).succeeded();
+    let warning =
+        "the machine went down before 3 layers were on the disk: they are made anew where needed";
+    assert!(after.mentions(warning), "{after:?}");
+    assert_eq!(std::fs::read_to_string(scene.home.path("out/after")).unwrap(), "whole\n");
+    assert_eq!(std::fs::read_to_string(scene.home.path("out/power-cut")).unwrap(), "whole\n");
+
+    let marks = scene.home.dir().join("home/.local/share/touchmark/unsettled");
+    let count = || {
+        let names = std::fs::read_dir(&marks).unwrap().flatten().map(|entry| entry.file_name());
+        names.filter(|name| name.to_string_lossy().contains('@')).count()
+    };
+    assert_eq!(count(), 1, "that of the build that has just ended");
+    let again = scene.build(&[]).succeeded();
+    assert!(!again.mentions("the machine went down"), "{again:?}");
+    scene.home.stop_worker();
+    assert_eq!(count(), 0, "stopping the worker settles what is left");
+}

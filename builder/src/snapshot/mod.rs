@@ -3,12 +3,14 @@
 //!
 //! - [`mount`]: what the snapshotter answers; [`mounted`]: mount(2) and the unmounting
 //! - [`snapshots`]: prepare, view, commit, remove; [`lease`]: what keeps the collector away
+//! - [`recovery`]: after the machine went down
 //!
 //! Absent on purpose: reading or writing layers (that is `layer/`), containerd's own diff and apply.
 
 mod lease;
 pub mod mount;
 pub mod mounted;
+pub mod recovery;
 pub mod snapshots;
 
 pub use mount::Mount;

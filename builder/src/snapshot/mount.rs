@@ -45,13 +45,22 @@ impl Mount {
     #[must_use]
     pub fn read_only(&self, lower: &[PathBuf]) -> Self {
         let lower: Vec<_> = lower.iter().map(|path| path.display().to_string()).collect();
-        let places = ["lowerdir=", "upperdir=", "workdir="];
+        let places = ["lowerdir=", "upperdir=", "workdir=", "volatile"];
         let kept = self.options.iter().filter(|option| {
             *option != "rw" && !places.iter().any(|place| option.starts_with(place))
         });
         let mut options: Vec<String> = kept.cloned().collect();
         options.push(format!("lowerdir={}", lower.join(":")));
         Self { options, ..self.clone() }
+    }
+
+    /// The same; a writable overlay leaves it to others when what is written through it comes to the disk.
+    #[must_use]
+    pub fn volatile(mut self) -> Self {
+        if self.kind == "overlay" && self.option("upperdir").is_some() {
+            self.options.push("volatile".to_owned());
+        }
+        self
     }
 
     /// The same overlay with one more read-only directory right under the writable one. A single writable
@@ -106,6 +115,11 @@ mod tests {
         assert_eq!(upper_dir(&[Mount::bind("/d", true)]), None);
         assert_eq!(upper_dir(&[]), None);
         assert_eq!(writable.lower_dirs(), [PathBuf::from("/b"), "/a".into()]);
+        assert_eq!(writable.clone().volatile().options.last().unwrap(), "volatile");
+        let below = writable.clone().volatile().read_only(&writable.lower_dirs());
+        assert_eq!(below.clone().volatile(), below, "only what is written can be volatile");
+        assert_eq!(below.options, ["lowerdir=/b:/a"]);
+        assert_eq!(Mount::bind("/d", false).volatile(), Mount::bind("/d", false));
     }
 
     #[test]

@@ -99,6 +99,12 @@ fn one(mount: &Mount, target: &Path) -> Result<(), MountError> {
             length: data.len(),
         });
     }
+    if mount.options.iter().any(|option| option == "volatile") {
+        // Whether what an earlier mount wrote came to the disk is noted elsewhere: the kernel's own mark of it would
+        // only be in the way.
+        let work = mount.option("workdir").map(|work| Path::new(work).join("work/incompat"));
+        work.map(std::fs::remove_dir_all);
+    }
     let data = CString::new(data).map_err(|_| refused(io::ErrorKind::InvalidInput.into()))?;
     let mount_it = || -> io::Result<()> {
         let (source, kind) = (&mount.source, mount.kind.as_str());

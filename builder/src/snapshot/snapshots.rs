@@ -19,7 +19,7 @@ use crate::{
     content::{hold::Hold, records::Records},
     oci::digest::Digest,
     worker::{
-        Connection, ConnectionError, ProcessIdentity, WorkerError,
+        Connection, ConnectionError, ProcessIdentity, Unsettled, WorkerError,
         connection::{BUILDER_LABEL, leased, request},
         sweep::SNAPSHOTTER,
     },
@@ -37,6 +37,14 @@ pub enum SnapshotError {
     /// The calling process could not find out who it is.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// Who wrote what the disk may not have yet cannot be read or noted.
+    #[error("cannot note in '{}' what is not on the disk yet, or read it there: {source}", path.display())]
+    Marks {
+        /// The directory of the notes.
+        path: PathBuf,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
     /// The new root directory could not be given its owner.
     #[error("cannot set owner and mode of the snapshot directory '{}': {source}", path.display())]
     RootDirectory {
@@ -48,6 +56,10 @@ pub enum SnapshotError {
 }
 
 impl SnapshotError {
+    pub(super) fn marks(place: &Path) -> impl Fn(std::io::Error) -> Self {
+        move |source| Self::Marks { path: place.to_owned(), source }
+    }
+
     /// Whether containerd said that the thing is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
@@ -88,6 +100,7 @@ pub struct Snapshots {
     builder: ProcessIdentity,
     lease: String,
     hold: Option<(Arc<Hold>, Records)>,
+    unsettled: Option<Arc<Unsettled>>,
 }
 
 impl Snapshots {
@@ -100,13 +113,30 @@ impl Snapshots {
         builder: ProcessIdentity,
     ) -> Result<Self, SnapshotError> {
         let lease = lease::take(&connection, &builder).await?;
-        Ok(Self { connection, builder, lease, hold: None })
+        Ok(Self { connection, builder, lease, hold: None, unsettled: None })
     }
 
     /// The same snapshots; what is asked for is held by `hold` from then on, and noted as used in `stacks`.
     #[must_use]
     pub fn holding(self, hold: Arc<Hold>, stacks: Records) -> Self {
         Self { hold: Some((hold, stacks)), ..self }
+    }
+
+    /// The same snapshots; what is written into them from then on need not be on the disk, which is noted in
+    /// `unsettled` before.
+    #[must_use]
+    pub fn noting(self, unsettled: Arc<Unsettled>) -> Self {
+        Self { unsettled: Some(unsettled), ..self }
+    }
+
+    async fn note(&self) -> Result<(), SnapshotError> {
+        let Some(unsettled) = self.unsettled.clone().filter(|known| !known.is_marked()) else {
+            return Ok(());
+        };
+        let place = unsettled.place().to_owned();
+        let marked = tokio::task::spawn_blocking(move || unsettled.mark()).await;
+        let marked = marked.map_err(std::io::Error::other).and_then(|marked| marked);
+        marked.map_err(SnapshotError::marks(&place))
     }
 
     fn claim(&self, name: &str) {
@@ -144,9 +174,16 @@ impl Snapshots {
             parent: parent.unwrap_or_default().to_owned(),
             labels: self.labels(),
         };
-        let answer = self.connection.snapshots().prepare(leased(prepare, &self.lease)).await;
+        let mut service = self.connection.snapshots();
+        let answer = service.prepare(leased(prepare, &self.lease));
+        let (noted, answer) = tokio::join!(self.note(), answer);
         let answer = answer.map_err(ConnectionError::call(format!("prepare snapshot '{key}'")))?;
-        let mounts: Vec<Mount> = answer.into_inner().mounts.into_iter().map(Mount::from).collect();
+        noted?;
+        let mounts = answer.into_inner().mounts.into_iter().map(Mount::from);
+        let mounts: Vec<Mount> = match self.unsettled {
+            Some(_) => mounts.map(Mount::volatile).collect(),
+            None => mounts.collect(),
+        };
         own_root(&mounts)?;
         Ok(mounts)
     }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{WorkerError, process::read_small};
+use super::{Unsettled, WorkerError, process::read_small};
 use crate::oci::digest::Digest;
 
 /// Directories searched after the user's own search path: Debian keeps runc and containerd's parts
@@ -68,6 +68,12 @@ impl WorkerConfig {
     #[must_use]
     pub fn containerd_root(&self) -> PathBuf {
         self.data_dir.join("containerd")
+    }
+
+    /// Who wrote snapshots that the disk may not have yet.
+    #[must_use]
+    pub fn unsettled(&self) -> Unsettled {
+        Unsettled::new(self.data_dir.join("unsettled"), self.containerd_root())
     }
 
     /// The directory of this worker's sockets, locks and logs. Two data directories are two workers,

@@ -8,6 +8,7 @@
 //! - [`connection`]: the one way to talk to containerd
 //! - [`death`]: its end, as those who work on it notice it
 //! - [`process`]: who a process is, also after its number was given away again
+//! - [`unsettled`]: whose snapshots the disk may not have yet
 //! - [`sweep`]: removes what a killed build left, its [`steps`] first; [`parts`]; [`status`]; [`stop`]
 //!
 //! Absent on purpose: a daemon of our own, images and content in containerd, anything that needs root.
@@ -27,6 +28,7 @@ pub(crate) mod steps;
 pub mod stop;
 pub mod subid;
 pub mod sweep;
+pub mod unsettled;
 
 pub use config::{WorkerConfig, WorkerUser};
 pub use connection::{Connection, ConnectionError};
@@ -34,3 +36,4 @@ pub use death::Death;
 pub use error::WorkerError;
 pub use process::ProcessIdentity;
 pub use start::Worker;
+pub use unsettled::Unsettled;

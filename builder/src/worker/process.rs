@@ -68,7 +68,13 @@ impl ProcessIdentity {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         let same = |stat: Stat| stat.start == self.start && !matches!(stat.state, b'Z' | b'X');
-        stat(self.pid).is_ok_and(same) && boot().is_ok_and(|boot| boot == self.boot)
+        stat(self.pid).is_ok_and(same) && self.is_of_this_boot()
+    }
+
+    /// Whether it is of the boot that the machine is in now.
+    #[must_use]
+    pub fn is_of_this_boot(&self) -> bool {
+        boot().is_ok_and(|boot| boot == self.boot)
     }
 }
 
@@ -185,7 +191,7 @@ mod tests {
         let other = ProcessIdentity { start: me.start + 1, ..me.clone() };
         assert!(!other.is_alive());
         let earlier_boot = ProcessIdentity { boot: "00000000".into(), ..me };
-        assert!(!earlier_boot.is_alive());
+        assert!(!earlier_boot.is_alive() && !earlier_boot.is_of_this_boot());
     }
 
     #[test]

@@ -66,6 +66,8 @@ impl Worker {
             }
             _ => {}
         }
+        // Who stops the worker may be about to stop the machine. Where it fails, the marks stay and the next build looks.
+        let _ = config.unsettled().settle();
         for file in [config.config_file(), config.log_file()] {
             let _ = fs::remove_file(file);
         }

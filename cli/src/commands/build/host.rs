@@ -20,10 +20,10 @@ use touchmark_builder::{
     layer::limit_threads,
     oci::digest::Digest,
     policy::harden::Level,
-    snapshot::Snapshots,
+    snapshot::{Snapshots, recovery::recover},
     solver::{
         chain::Chains,
-        event::Observer,
+        event::{Event, Observer},
         host::{Host, Sweep},
     },
     worker::{Connection, Death, ProcessIdentity, Worker},
@@ -55,7 +55,8 @@ pub(super) async fn open(
     let cache = Records::new(index.clone(), Table::Results);
     let hold = Arc::new(Hold::open(&data.join("in-use")).map_err(|error| fault(&error))?);
     let snapshots = snapshots.map_err(|error| fault(&error))?;
-    let snapshots = Arc::new(snapshots.holding(hold.clone(), cache.of(Table::Stacks)));
+    let snapshots = snapshots.holding(hold.clone(), cache.of(Table::Stacks));
+    let snapshots = Arc::new(trusted(snapshots, config, &sweep, observer).await?);
     let content = ContentStore::open(data.join("content")).map_err(|error| fault(&error))?;
     let content = Arc::new(content.holding(hold.clone()));
     let terms = plan.locking.terms.clone();
@@ -108,6 +109,33 @@ pub(super) async fn open(
         jobs: jobs.unwrap_or(cores),
         sweep,
     })
+}
+
+/// The snapshots, without those that were not on the disk when the machine went down.
+async fn trusted(
+    snapshots: Snapshots,
+    config: &Config,
+    sweep: &Sweep,
+    observer: &Arc<dyn Observer>,
+) -> Result<Snapshots, CliError> {
+    let worker = worker_config(config)?;
+    if worker.containerd.is_some() {
+        // Where another's containerd keeps its snapshots is not ours to know.
+        return Ok(snapshots);
+    }
+    let unsettled = Arc::new(worker.unsettled());
+    let fault = |error: &dyn std::fmt::Display| CliError::environment(error.to_string());
+    if unsettled.has_lost().map_err(|error| fault(&error))? {
+        sweep.done().await.map_err(|error| fault(&error))?;
+        let removed = recover(&snapshots, &unsettled).await.map_err(|error| fault(&error))?;
+        observer.event(Event::Warning(&format!(
+            "the machine went down before {removed} layers were on the disk: they are made anew where needed"
+        )));
+    }
+    let ended = unsettled.clone();
+    // Beside the build. What cannot be brought to the disk stays marked.
+    drop(tokio::task::spawn_blocking(move || ended.settle()));
+    Ok(snapshots.noting(unsettled))
 }
 
 fn make(directory: &Path) -> Result<(), CliError> {
