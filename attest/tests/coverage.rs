@@ -161,7 +161,7 @@ fn the_json_form_lists_the_platforms() {
     let expected = format!(
         concat!(
             r#"{{"platform":"linux/arm64","image":"{}","signature":"index","provenance":"index","#,
-            r#""sbom":"own","hardening":"not-required","accepted":null,"rejected":[]}}"#
+            r#""sbom":"own","hardening":"not-required","rebuild":"not-required","accepted":null,"rejected":[]}}"#
         ),
         image(ARM64)
     );

@@ -7,7 +7,10 @@ use mark::{bundle_of, complete, evidence, image, judge, statements, stranger, tr
 use serde_json::json;
 use touchmark_attest::{
     policy::{CheckName, Requirement, Status, Verdict, evaluate},
-    predicate::slsa,
+    predicate::{
+        slsa,
+        test_result::{self, Rebuild, TestResult},
+    },
     resource_descriptor::{INCOMPLETE, ResourceDescriptor},
     statement::PAYLOAD_TYPE,
     trust::Trust,
@@ -249,4 +252,43 @@ fn log_entries_and_time_stamps_are_said_to_be_unchecked() {
         answer(&verdict, CheckName::Timestamp),
         (Status::Skipped, "signed time stamps that are there but were not looked at: 1")
     );
+}
+
+#[test]
+fn only_a_rebuild_that_gave_the_same_fills_its_role() {
+    let rebuild = |rebuilt: &str| Rebuild {
+        recorded: image().to_string(),
+        rebuilt: rebuilt.into(),
+        images: Vec::new(),
+        first_difference: None,
+        words: Some("layer 1, data: byte 2: 0x65 became 0x45".into()),
+        not_recorded: Vec::new(),
+        finished_on: None,
+    };
+    let result = |rebuilt: &str| TestResult::of_rebuild(Vec::new(), rebuild(rebuilt));
+    let evidence_of = |origin: &str, result: &TestResult| {
+        let statement = mark::statement(test_result::PREDICATE_TYPE, result);
+        evidence(origin, mark::bundle(&statement))
+    };
+    let requirement = Requirement { rebuild: true, ..Requirement::nothing() };
+    let judged = |results: Vec<(&str, TestResult)>| {
+        let all = results.iter().map(|(origin, one)| evidence_of(origin, one)).collect();
+        evaluate(&image(), all, &trust(), &requirement)
+    };
+    let same = result(&image().to_string());
+    let other = result("sha256:02");
+    let verdict = judged(vec![("yes", same.clone()), ("no", other.clone())]);
+    assert!(verdict.passed(), "one that failed hides none that passed");
+    assert_eq!(answer(&verdict, CheckName::Rebuild), (Status::Done, "built again bit for bit"));
+    assert_eq!(verdict.rejected()[0].reason, "not-rebuilt");
+    assert!(verdict.rejected()[0].detail.ends_with("0x65 became 0x45"));
+
+    // Whoever writes PASSED over a difference, or passed another test, has not rebuilt it.
+    let lie = TestResult { touchmark_rebuild: other.touchmark_rebuild.clone(), ..same.clone() };
+    let unit = TestResult { passed_tests: vec!["unit".into()], ..same };
+    for (result, reason) in [(other, "not-rebuilt"), (lie, "not-rebuilt"), (unit, "other-test")] {
+        let verdict = judged(vec![("x", result)]);
+        assert!(!verdict.passed());
+        assert_eq!(verdict.rejected()[0].reason, reason);
+    }
 }

@@ -41,6 +41,9 @@ pub const VERIFIED_BY: &str = "verified-by";
 /// The annotation of an answer to a POST that only asks: the digest of what was asked.
 pub const REQUEST: &str = "request";
 
+/// The annotation of what a repository gave where that was several commits: their ids, sorted, with spaces between.
+pub const COMMITS: &str = "commits";
+
 /// What was asked for; becomes `externalParameters`, complete.
 #[derive(Debug, Clone, Default)]
 pub struct Parameters {
@@ -62,6 +65,8 @@ pub struct Parameters {
     pub network: String,
     /// What else was said about RUN steps, by name: `allow`, `hosts`, `shmSize`, `ulimits`.
     pub steps: BTreeMap<String, Value>,
+    /// How the layers that the build made are compressed ([`crate::image::form::Form::parameter`]).
+    pub compression: Option<Value>,
     /// The policy file's bytes, where there is one.
     pub policy_digest: Option<Digest>,
     /// SOURCE_DATE_EPOCH in seconds.
@@ -244,6 +249,9 @@ fn external(parameters: &Parameters) -> BTreeMap<String, Value> {
     if let Some(target) = &parameters.target {
         external.insert("target".into(), json!(target));
     }
+    if let Some(compression) = &parameters.compression {
+        external.insert("compression".into(), compression.clone());
+    }
     if let Some(policy) = parameters.policy_digest {
         external.insert("policy".into(), json!({"digest": {"sha256": policy.hex()}}));
     }
@@ -334,7 +342,12 @@ fn fetched_file(
         Some(digest) if complete => DigestSet::sha256(&digest.hex())?,
         _ => DigestSet::default(),
     };
-    if let Some(commit) = request.commit.as_ref().filter(|_| complete) {
+    let commits = request.commit.as_deref().filter(|_| complete);
+    let (several, one) = commits.map_or((None, None), |all| match all.contains(' ') {
+        true => (Some(all), None),
+        false => (None, Some(all)),
+    });
+    if let Some(commit) = one {
         digest.insert("gitCommit", commit)?;
     }
     let mut annotations = BTreeMap::from([
@@ -355,6 +368,9 @@ fn fetched_file(
     }
     if let Some(query) = &request.query {
         annotations.insert(REQUEST.into(), query.to_string().into());
+    }
+    if let Some(commits) = several {
+        annotations.insert(COMMITS.into(), commits.into());
     }
     if let Some(purl) = &request.purl {
         annotations.insert("purl".into(), purl.clone().into());

@@ -47,6 +47,12 @@ pub(crate) enum Command {
     /// Print an image's provenance, and say whether it was verified
     Provenance(ProvenanceArgs),
     /// Build an image again from its provenance, and compare bit for bit
+    ///
+    /// The provenance says how the image was built and out of what: base images are taken by the digests that it
+    /// names, downloads from beside the image (`touchmark materials push`) or from this machine's store, and the
+    /// steps run again without a network and without the cache. The source is yours to bring, unless it is a commit
+    /// of a repository that can be fetched. Of an image index each image is built again, and then the index. The exit
+    /// code is 0 when all of it is the same, and 1 when it is not; then the first difference is told.
     Rebuild(RebuildArgs),
     /// Keep what a build fetched beside its image, and bring it back
     Materials(MaterialsArgs),

@@ -80,6 +80,11 @@ fn exposed(path: &Path, printer: &Printer) {
     }
 }
 
+/// Does it name a token or a service, rather than a file?
+pub(crate) fn is_service(key: &str) -> bool {
+    key.starts_with("pkcs11:") || key.contains("://")
+}
+
 /// Reads a public key.
 pub(crate) fn load_public(path: &Path) -> Result<PublicKey, CliError> {
     PublicKey::from_pem(&read(path)?).map_err(|error| unusable(path, &error))

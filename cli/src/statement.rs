@@ -16,7 +16,9 @@ use touchmark_attest::{
 };
 use touchmark_builder::{
     attestations::find::{Found, Place},
-    oci::{descriptor::Descriptor, manifest::Index, media_type, platform::Platform},
+    oci::{
+        descriptor::Descriptor, digest::Digest, manifest::Index, media_type, platform::Platform,
+    },
     registry::platform_choice::select_platform,
 };
 
@@ -61,6 +63,23 @@ pub(crate) struct Read {
     pub(crate) subject: Found,
     /// Where both are.
     pub(crate) place: Place,
+    /// Which signed document says it.
+    pub(crate) origin: Origin,
+}
+
+/// Where a statement was found, and who signed it.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// SHA-256 of the bundle.
+    pub(crate) bundle: Digest,
+    /// The hint of the trusted key that signed it; none where nobody checked.
+    pub(crate) key: Option<String>,
+}
+
+impl Origin {
+    fn new(candidate: &Evidence, key: Option<String>) -> Self {
+        Self { bundle: Digest::of(&candidate.bytes), key }
+    }
 }
 
 impl StatementArgs {
@@ -72,6 +91,18 @@ impl StatementArgs {
     /// The public keys that were given.
     pub(crate) fn keys(&self) -> &[PathBuf] {
         &self.key
+    }
+
+    /// The image as it was named.
+    pub(crate) fn image(&self) -> &str {
+        &self.image
+    }
+
+    /// Trust in the keys that were given; none where none was.
+    fn trust(&self) -> Result<Option<Trust>, CliError> {
+        let keys = self.key.iter().map(|path| signing_key::load_public(path));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        Ok((!keys.is_empty()).then(|| Trust::in_keys(keys)))
     }
 
     /// The same, asked for by another command.
@@ -95,9 +126,7 @@ pub(crate) fn read(args: &StatementArgs, role: Role, printer: &Printer) -> Resul
     let config = Config::from_environment()?;
     let policy = policy_file::read(args.policy.as_deref())?;
     let place = image::place(&args.image, &policy.policy.registries, &config)?;
-    let keys = args.key.iter().map(|path| signing_key::load_public(path));
-    let keys = keys.collect::<Result<Vec<_>, _>>()?;
-    let trust = (!keys.is_empty()).then(|| Trust::in_keys(keys));
+    let trust = args.trust()?;
     let mut found = runtime::block_on(place.find())?.map_err(|error| image::not_found(&error))?;
     let mut statement = match args.platform {
         Some(_) => None,
@@ -113,7 +142,7 @@ pub(crate) fn read(args: &StatementArgs, role: Role, printer: &Printer) -> Resul
             printer.talk(&format!("of an index: the {role} of its image for {platform}"));
         }
     }
-    let Some(statement) = statement else {
+    let Some((statement, origin)) = statement else {
         let checked = if args.key.is_empty() { "" } else { "verified " };
         return Err(CliError::failed(format!("{} has no {checked}{}", args.image, role.name()))
             .hint(format!("touchmark verify {} says what there is", args.image)));
@@ -122,7 +151,20 @@ pub(crate) fn read(args: &StatementArgs, role: Role, printer: &Printer) -> Resul
         true => printer.warning("nobody checked the signature of what follows; give --key"),
         false => printer.talk("verified: signed by the key and about this image"),
     }
-    Ok(Read { statement, subject: found, place })
+    Ok(Read { statement, subject: found, place, origin })
+}
+
+/// The newest statement of this role about a manifest that an index lists, if there is one that counts.
+pub(crate) fn of_platform(
+    args: &StatementArgs,
+    place: &Place,
+    entry: &Descriptor,
+    role: Role,
+) -> Result<(Found, Option<(Statement, Origin)>), CliError> {
+    let found = runtime::block_on(place.find_manifest(entry))?;
+    let found = found.map_err(|error| image::not_found(&error))?;
+    let statement = statement(&found, role, args.trust()?.as_ref())?;
+    Ok((found, statement))
 }
 
 /// The platform that was asked for, else this machine's, and its entry in the index.
@@ -147,7 +189,7 @@ fn statement(
     found: &Found,
     role: Role,
     trust: Option<&Trust>,
-) -> Result<Option<Statement>, CliError> {
+) -> Result<Option<(Statement, Origin)>, CliError> {
     let digest: ImageDigest = found
         .image
         .digest
@@ -165,19 +207,22 @@ fn verified(
     role: Role,
     image: &ImageDigest,
     trust: &Trust,
-) -> Option<Statement> {
+) -> Option<(Statement, Origin)> {
     evidence.iter().rev().find_map(|candidate| {
         let bundle = Bundle::from_json(&candidate.bytes).ok()?;
         let declared = candidate.declared_predicate_type.as_deref();
         let statement = verify::verify(&bundle, image, declared, trust).ok()?;
-        (statement.role() == role).then(|| statement.value().clone())
+        let key = Some(statement.key().to_string());
+        let origin = || Origin::new(candidate, key);
+        (statement.role() == role).then(|| (statement.value().clone(), origin()))
     })
 }
 
-fn unverified(evidence: &[Evidence], role: Role) -> Option<Statement> {
+fn unverified(evidence: &[Evidence], role: Role) -> Option<(Statement, Origin)> {
     evidence.iter().rev().find_map(|candidate| {
         let bundle = Bundle::from_json(&candidate.bytes).ok()?;
         let statement = bundle.statement_unverified_unsafe().ok()?;
-        (Role::of(statement.predicate_type()) == Some(role)).then_some(statement)
+        let origin = Origin::new(candidate, None);
+        (Role::of(statement.predicate_type()) == Some(role)).then_some((statement, origin))
     })
 }

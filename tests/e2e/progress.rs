@@ -88,7 +88,9 @@ fn objects_are_as_documented_from_the_plan_to_the_result() {
         assert!(kinds.contains(kind), "there is no {kind}\n{output:?}");
     }
     let log = objects.iter().find(|object| object["type"] == "log").unwrap();
-    assert_eq!((&log["text"], &log["stream"]), (&"***\n".into(), &"stderr".into()));
+    // What a step writes one after the other may be read at once.
+    assert!(log["text"].as_str().unwrap().starts_with("***\n"), "{log}");
+    assert_eq!(log["stream"], "stderr");
     let result = objects.iter().find(|object| object["type"] == "result").unwrap();
     assert_eq!((&result["steps"], &result["pushed"]), (&2.into(), &true.into()));
 

@@ -37,8 +37,11 @@ pub fn of(registry: &Registry, repository: &str, digest: &str) -> Vec<Referrer> 
     let fallback = digest.replace(':', "-");
     let Some((_, index)) = registry.manifest(repository, &fallback) else { return Vec::new() };
     let mut entries = index["manifests"].as_array().cloned().unwrap_or_default();
-    // A cache that lies beside the image is no bundle.
-    entries.retain(|entry| entry["artifactType"] != "application/vnd.touchmark.cache.v1");
+    // A cache that lies beside the image is no bundle, and materials are none.
+    entries.retain(|entry| {
+        let kind = entry["artifactType"].as_str().unwrap_or_default();
+        !kind.starts_with("application/vnd.touchmark.")
+    });
     let read = |entry: &Value| {
         let manifest = entry["digest"].as_str().expect("a descriptor").to_owned();
         let (_, document) =
@@ -46,15 +49,17 @@ pub fn of(registry: &Registry, repository: &str, digest: &str) -> Vec<Referrer> 
         let blob = document["layers"][0]["digest"].as_str().expect("a bundle").to_owned();
         let bundle: Value =
             serde_json::from_slice(&registry.blob(repository, &blob)).expect("JSON");
-        let payload = bundle["dsseEnvelope"]["payload"].as_str().expect("a DSSE envelope");
-        let payload = STANDARD.decode(payload).expect("base64");
-        Referrer {
-            manifest,
-            blob,
-            statement: serde_json::from_slice(&payload).expect("a statement"),
-        }
+        Referrer { manifest, blob, statement: payload(&bundle) }
     };
     entries.iter().map(read).collect()
+}
+
+/// The statement in a bundle, not verified.
+#[must_use]
+pub fn payload(bundle: &Value) -> Value {
+    let payload = bundle["dsseEnvelope"]["payload"].as_str().expect("a DSSE envelope");
+    let payload = STANDARD.decode(payload).expect("base64");
+    serde_json::from_slice(&payload).expect("a statement")
 }
 
 /// The newest statement of `predicate_type` about `digest`: its predicate. A build that gives the same image again

@@ -26,6 +26,8 @@ pub struct Covered {
     pub sbom: Cover,
     /// Is it known what was taken out of it?
     pub hardening: Cover,
+    /// Is it known that it can be rebuilt?
+    pub rebuild: Cover,
     /// The evidence about this manifest that counts.
     pub accepted: Vec<Accepted>,
     /// The evidence about this manifest that does not count.
@@ -114,6 +116,7 @@ impl Verdict {
             provenance: cover(Role::Provenance, requirement.needs_provenance()),
             sbom: cover(Role::Sbom, requirement.sbom),
             hardening: cover(Role::Hardening, requirement.hardening),
+            rebuild: cover(Role::Rebuild, requirement.rebuild),
             image: verdict.image,
             accepted: verdict.accepted,
             rejected: verdict.rejected,
@@ -149,14 +152,15 @@ impl Verdict {
 }
 
 impl Covered {
-    /// The four answers, each with its role.
+    /// The five answers, each with its role.
     #[must_use]
-    pub fn roles(&self) -> [(Cover, Role); 4] {
+    pub fn roles(&self) -> [(Cover, Role); 5] {
         [
             (self.signature, Role::Signature),
             (self.provenance, Role::Provenance),
             (self.sbom, Role::Sbom),
             (self.hardening, Role::Hardening),
+            (self.rebuild, Role::Rebuild),
         ]
     }
 }

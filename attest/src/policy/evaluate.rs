@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Accepted, Check, CheckName, Evidence, Rejected, Requirement, Status, Unfit, Verdict,
-    expectation, sbom_shape, verdict::Reason,
+    expectation, rebuild_result, sbom_shape, verdict::Reason,
 };
 use crate::{
     bundle::Bundle,
@@ -96,6 +96,7 @@ fn read(statement: &Verified<Statement>, requirement: &Requirement) -> Result<St
                 .map_err(|fault| Unfit::Form { kind: "hardening report", fault })?;
             Ok(format!("findings: {}", report.findings().len()))
         }
+        Role::Rebuild => rebuild_result::check(statement),
         Role::Cache => Ok("a build cache".to_owned()),
     }
 }
@@ -129,6 +130,7 @@ impl Findings {
             ),
             self.role(Role::Sbom, CheckName::Sbom, requirement.sbom),
             self.role(Role::Hardening, CheckName::Hardening, requirement.hardening),
+            self.role(Role::Rebuild, CheckName::Rebuild, requirement.rebuild),
             self.unchecked(CheckName::TransparencyLog, "log entries", |c| c.log_entries),
             self.unchecked(CheckName::Timestamp, "signed time stamps", |c| c.timestamps),
         ]
@@ -227,6 +229,7 @@ fn requirement_check(requirement: &Requirement) -> Check {
             (requirement.needs_provenance(), "provenance"),
             (requirement.sbom, "sbom"),
             (requirement.hardening, "hardening"),
+            (requirement.rebuild, "rebuild"),
         ];
         let asked: Vec<_> = roles.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
         (Status::Done, format!("asked for: {}", asked.join(", ")))

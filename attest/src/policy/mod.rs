@@ -5,6 +5,7 @@ mod coverage;
 mod evaluate;
 mod evidence;
 mod expectation;
+mod rebuild_result;
 mod requirement;
 mod sbom_shape;
 mod unfit;

@@ -14,6 +14,8 @@ pub struct Requirement {
     pub sbom: bool,
     /// There is a hardening report.
     pub hardening: bool,
+    /// It was built again from its provenance, and the same came out bit for bit.
+    pub rebuild: bool,
     /// The provenance's `builder.id` is exactly one of these; none: whichever it is. Whoever names
     /// some asks for a provenance, as with the next three.
     pub builders: Vec<String>,
@@ -34,6 +36,7 @@ impl Default for Requirement {
             provenance: true,
             sbom: true,
             hardening: false,
+            rebuild: false,
             builders: Vec::new(),
             build_type: None,
             sources: Vec::new(),
@@ -62,6 +65,6 @@ impl Requirement {
     /// Whether nothing at all is asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !(self.signature || self.needs_provenance() || self.sbom || self.hardening)
+        !(self.signature || self.needs_provenance() || self.sbom || self.hardening || self.rebuild)
     }
 }

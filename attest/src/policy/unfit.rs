@@ -70,6 +70,15 @@ pub enum Unfit {
     /// The document is a list about nothing.
     #[error("the SBOM does not say which of its packages it describes")]
     SbomDescribesNothing,
+    /// A test result, but of another test.
+    #[error("it is the result of another test than a rebuild")]
+    OtherTest,
+    /// The image was built again, and something else came out.
+    #[error("the image was built again and was not the same: {}", Excerpt(.reason))]
+    NotRebuilt {
+        /// The first difference.
+        reason: String,
+    },
 }
 
 impl Unfit {
@@ -88,6 +97,8 @@ impl Unfit {
             Self::SbomVersion { .. } | Self::SbomLacks(_) | Self::SbomDescribesNothing => {
                 "sbom-incomplete"
             }
+            Self::OtherTest => "other-test",
+            Self::NotRebuilt { .. } => "not-rebuilt",
         }
     }
 }

@@ -12,7 +12,7 @@
 //!  "accepted":[{"origin":"sha256:…","bundle":"sha256:…","role":"sbom","predicateType":"https://…","key":"…"}, …],
 //!  "rejected":[{"origin":"sha256:…","bundle":"sha256:…","reason":"another-key","detail":"signed by …"}, …],
 //!  "platforms":[{"platform":"linux/arm64","image":"sha256:…","signature":"own","provenance":"own","sbom":"own",
-//!                "hardening":"not-required","accepted":[…],"rejected":[…]}, …]}
+//!                "hardening":"not-required","rebuild":"not-required","accepted":[…],"rejected":[…]}, …]}
 //! ```
 //!
 //! - `passed`: true when no check failed. The only field to decide by.
@@ -22,7 +22,7 @@
 //! - `accepted`, `rejected`: every piece of evidence is in exactly one of the two. `origin` is where it
 //!   was found, `bundle` the SHA-256 of its bytes, `key` the hint of the trusted key that signed it;
 //!   `reason` is a stable code ([`Refusal::code`], [`Unfit::code`]), `detail` a sentence for people.
-//! - `platforms`: of an index only. The four roles are `own`, `index` (a statement about the index),
+//! - `platforms`: of an index only. The five roles are `own`, `index` (a statement about the index),
 //!   `missing` or `not-required` ([`super::Cover`]).
 
 use serde::Serialize;
@@ -84,6 +84,8 @@ pub enum CheckName {
     Sbom,
     /// Is there a hardening report?
     Hardening,
+    /// Was it built again, and was it the same?
+    Rebuild,
     /// Is the signature in a transparency log?
     TransparencyLog,
     /// Is there a signed time stamp?
@@ -214,6 +216,7 @@ impl CheckName {
             Self::Hermetic => "hermetic",
             Self::Sbom => "sbom",
             Self::Hardening => "hardening",
+            Self::Rebuild => "rebuild",
             Self::TransparencyLog => "transparency-log",
             Self::Timestamp => "timestamp",
             Self::Coverage => "coverage",

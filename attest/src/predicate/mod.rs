@@ -6,6 +6,7 @@ pub mod cosign_sign;
 pub mod hardening;
 pub mod slsa;
 pub mod spdx;
+pub mod test_result;
 mod timestamp;
 
 pub use timestamp::{Timestamp, TimestampError};

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Refusal, subject::StatementAboutImage};
 use crate::{
     key::KeyHint,
-    predicate::{cache, cosign_sign, hardening, slsa, spdx},
+    predicate::{cache, cosign_sign, hardening, slsa, spdx, test_result},
     statement::Statement,
 };
 
@@ -24,6 +24,8 @@ pub enum Role {
     Sbom,
     /// What was taken out of the image.
     Hardening,
+    /// The image was built again, and what came out.
+    Rebuild,
     /// The key's holder stands for a shared build cache. It fills no role of an image.
     Cache,
 }
@@ -46,6 +48,7 @@ impl Role {
             slsa::PREDICATE_TYPE => Some(Self::Provenance),
             spdx::PREDICATE_TYPE => Some(Self::Sbom),
             hardening::PREDICATE_TYPE => Some(Self::Hardening),
+            test_result::PREDICATE_TYPE => Some(Self::Rebuild),
             cache::PREDICATE_TYPE => Some(Self::Cache),
             _ => None,
         }
@@ -59,6 +62,7 @@ impl Role {
             Self::Provenance => "provenance",
             Self::Sbom => "sbom",
             Self::Hardening => "hardening",
+            Self::Rebuild => "rebuild",
             Self::Cache => "cache",
         }
     }

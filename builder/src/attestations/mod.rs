@@ -1,7 +1,8 @@
 //! What is said about an image, and the signatures under it: signature, SBOM, provenance and hardening
 //! report, one bundle each, made in the builder process where no step can reach the key; `kept` finds those
-//! of an earlier build, `find` reads them again from wherever the image is.
+//! of an earlier build, `attach` adds one later, `find` reads them again from wherever the image is.
 
+pub mod attach;
 pub mod find;
 pub mod kept;
 

@@ -150,6 +150,7 @@ impl Run<'_> {
         let parameters = Parameters {
             build_args: plan.graph.used_args.clone(),
             platform: plan.platform.to_string(),
+            compression: Some(form.parameter()),
             ..request.parameters.clone()
         };
         let provenance = self.provenance(parameters, materials, products)?;

@@ -93,6 +93,7 @@ impl Run<'_> {
         let parameters = Parameters {
             build_args: used.collect(),
             platform: platforms.join(","),
+            compression: Some(form.parameter()),
             ..self.request.parameters.clone()
         };
         let manifests =

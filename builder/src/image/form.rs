@@ -2,6 +2,8 @@
 //! have, what they are annotated with. The content is the same in every form, and so are the digests of
 //! the uncompressed layers.
 
+use serde_json::{Value, json};
+
 use super::{Image, annotations::Annotations};
 use crate::{
     layer::Compression,
@@ -19,6 +21,22 @@ pub struct Form {
     pub docker_types: bool,
     /// Annotations.
     pub annotations: Annotations,
+}
+
+impl Form {
+    /// How layers are compressed, as the provenance has it: `{"type": "zstd", "level": 3, "force": true}`.
+    #[must_use]
+    pub fn parameter(&self) -> Value {
+        let mut parameter = match self.compression {
+            Compression::None => json!({"type": "uncompressed"}),
+            Compression::Gzip { level } => json!({"type": "gzip", "level": level}),
+            Compression::Zstd { level } => json!({"type": "zstd", "level": level}),
+        };
+        if self.force {
+            parameter["force"] = true.into();
+        }
+        parameter
+    }
 }
 
 /// The image with its layers compressed as `form` says. A layer that came from a registry and was not

@@ -42,14 +42,17 @@ pub enum Evidence {
     Sbom,
     /// The hardening report.
     Hardening,
+    /// A rebuild that gave the same image.
+    Rebuild,
 }
 
 /// The words for evidence in the policy file and in reports.
-pub const EVIDENCE: [(&str, Evidence); 4] = [
+pub const EVIDENCE: [(&str, Evidence); 5] = [
     ("signature", Evidence::Signature),
     ("provenance", Evidence::Provenance),
     ("sbom", Evidence::Sbom),
     ("hardening", Evidence::Hardening),
+    ("rebuild", Evidence::Rebuild),
 ];
 
 impl Default for VerifyPolicy {
@@ -112,7 +115,7 @@ fn evidence(section: &Section<'_>, faults: &mut Faults<'_>) -> Option<Vec<Eviden
             None => faults.add(
                 word.span,
                 format!("'{}' is no kind of evidence", word.value),
-                "write one of: signature, provenance, sbom, hardening".into(),
+                "write one of: signature, provenance, sbom, hardening, rebuild".into(),
             ),
         }
     }

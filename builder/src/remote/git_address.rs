@@ -175,6 +175,26 @@ impl GitAddress {
         }
     }
 
+    /// The repository of a provenance, `git+URL`, at one commit and there a directory.
+    ///
+    /// # Errors
+    /// When it is no address of a repository, or no commit.
+    pub fn recorded(uri: &str, commit: &str, subdir: &str) -> Result<Self, RemoteError> {
+        let fault = |what, value: &str| RemoteError::Value { what, value: value.into() };
+        if !Self::is_commit(commit) {
+            return Err(fault("a commit", commit));
+        }
+        let bare = uri.strip_prefix("git+").unwrap_or(uri);
+        let none = || fault("the address of a repository", uri);
+        let address = match bare.split_once("://") {
+            None => Self::of_scp(bare)?.ok_or_else(none)?,
+            Some(("http" | "https" | "git" | "ssh", _)) => Self::of_url(bare, &super::url(bare)?)?,
+            Some(_) => return Err(none()),
+        };
+        let subdir = subdir.trim_matches('/').to_owned();
+        Self { reference: Some(commit.to_owned()), subdir, ..address }.checked()
+    }
+
     /// `ref`, `ref:subdirectory`, `:subdirectory`
     fn fragment(&mut self, fragment: &str) -> Result<(), RemoteError> {
         let (reference, subdir) = fragment.split_once(':').unwrap_or((fragment, ""));
@@ -289,6 +309,26 @@ mod tests {
         assert_eq!((all.keep_git_dir, all.submodules), (Some(true), Some(false)));
         assert_eq!(git("github.com/a/b").url(), "https://github.com/a/b");
         assert_eq!(git("git@h.example:a/b.git#:x").subdir, "x");
+    }
+
+    #[test]
+    fn a_recorded_repository_is_asked_for_its_commit() {
+        let commit = "ab".repeat(20);
+        let read = |uri: &str| GitAddress::recorded(uri, &commit, "/sub/");
+        for (uri, url) in [
+            ("git+https://git.example/a", "https://git.example/a"),
+            ("git+ssh://git@git.example/a.git", "ssh://git@git.example/a.git"),
+            ("git+git@git.example:a.git", "git@git.example:a.git"),
+        ] {
+            let git = read(uri).unwrap();
+            assert_eq!((git.url().as_str(), git.subdir.as_str()), (url, "sub"));
+            assert_eq!(git.reference.as_deref(), Some(commit.as_str()));
+        }
+        for uri in ["git+file:///srv/a.git", "git+/srv/a.git", "git+ext::sh -c x", ""] {
+            assert!(read(uri).is_err(), "{uri}");
+        }
+        assert!(GitAddress::recorded("git+https://git.example/a", "main", "").is_err());
+        assert!(GitAddress::recorded("git+https://git.example/a", &commit, "../x").is_err());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use touchmark_builder::{
         material::{Material, Sort},
         transfer::{self, Moved, TransferError},
     },
-    oci::reference::Reference,
+    oci::{descriptor::Descriptor, reference::Reference},
     registry::client::RegistryClient,
 };
 
@@ -69,7 +69,9 @@ pub(crate) fn run(args: &MaterialsArgs, printer: &Printer) -> Result<ExitCode, C
     let store = store(&config)?;
     match &args.command {
         Command::Push(_) => push(&read, &materials, &store, printer)?,
-        Command::Pull(_) => drop(pull(&read, &materials, &store, printer)?),
+        Command::Pull(_) => {
+            let _ = pull(&read.place, &read.subject.image, &materials, &store, printer)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -90,7 +92,7 @@ fn push(
     store: &DownloadStore,
     printer: &Printer,
 ) -> Result<(), CliError> {
-    let (client, reference) = registry(read)?;
+    let (client, reference) = registry(&read.place)?;
     let Matched { answers, missing } = matched(materials, |method, url| store.answers(method, url));
     if !missing.is_empty() {
         let list = missing.iter().map(|one| format!("\n  {}", harmless(&one.uri)));
@@ -116,13 +118,14 @@ fn push(
 
 /// Brings what is beside the image into the store, and says how much that was.
 pub(crate) fn pull(
-    read: &Read,
+    place: &Place,
+    subject: &Descriptor,
     materials: &[Material],
     store: &DownloadStore,
     printer: &Printer,
 ) -> Result<Moved, CliError> {
-    let (client, reference) = registry(read)?;
-    let moved = transfer::pull(client, reference, &read.subject.image, materials, store);
+    let (client, reference) = registry(place)?;
+    let moved = transfer::pull(client, reference, subject, materials, store);
     let moved = runtime::block_on(moved)?.map_err(|error| failed(&error))?;
     let Moved { answers, bytes, foreign } = moved;
     if foreign > 0 {
@@ -133,8 +136,8 @@ pub(crate) fn pull(
     Ok(moved)
 }
 
-fn registry(read: &Read) -> Result<(&RegistryClient, &Reference), CliError> {
-    match &read.place {
+fn registry(place: &Place) -> Result<(&RegistryClient, &Reference), CliError> {
+    match place {
         Place::Registry(client, reference) => Ok((client, reference)),
         Place::Layout(..) => Err(CliError::usage("materials are kept beside images in registries")
             .hint("push the image first, then name it as registry.example/name:tag")),

@@ -77,6 +77,8 @@ enum Kind {
     Sbom,
     /// What was taken out of it
     Hardening,
+    /// That it was built again, and the same came out
+    Rebuild,
 }
 
 /// Forms of a verdict.
@@ -190,6 +192,7 @@ fn requirement(args: &VerifyArgs, policy: &policy_file::PolicyFile) -> Requireme
         provenance: asked(Kind::Provenance, Evidence::Provenance),
         sbom: asked(Kind::Sbom, Evidence::Sbom),
         hardening: asked(Kind::Hardening, Evidence::Hardening),
+        rebuild: asked(Kind::Rebuild, Evidence::Rebuild),
         builders: first(&args.builder_id, &policy.builders),
         build_type: None,
         sources: first(&args.source, &policy.sources),

@@ -69,7 +69,7 @@ pub(crate) fn verdict(name: &str, verdict: &Verdict, content: &[ContentCheck]) -
 
 /// Of an index: which platform has what, and where.
 fn coverage(verdict: &Verdict) -> Vec<Vec<String>> {
-    let head = ["PLATFORM", "MANIFEST", "SIGNATURE", "PROVENANCE", "SBOM", "HARDENING"];
+    let head = ["PLATFORM", "MANIFEST", "SIGNATURE", "PROVENANCE", "SBOM", "HARDENING", "REBUILD"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for covered in verdict.platforms() {
         let mut row = vec![harmless(&covered.platform), short(&covered.image)];

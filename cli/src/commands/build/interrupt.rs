@@ -21,7 +21,7 @@ const PLUGIN_SOCKET: &str = "DOCKER_CLI_PLUGIN_SOCKET";
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Was the build interrupted?
-pub(super) fn was_interrupted() -> bool {
+pub(in crate::commands) fn was_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 

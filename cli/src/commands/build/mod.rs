@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use touchmark_attest::sign::Signer;
 use touchmark_builder::{
     base_trust::BaseTrust,
-    build::{BesideFiles, BuildRequest, build},
+    build::{BesideFiles, Build, BuildRequest, build},
     dockerfile::{Diagnostic, excerpt},
     harden::HardenOptions,
     policy::harden::UserRule,
@@ -45,6 +45,7 @@ use self::{
     signing::Signing,
     tracing::Tracing,
 };
+pub(super) use self::{interrupt::was_interrupted, report::save, secrets::read as read_secrets};
 use crate::{
     config::{self, Config},
     error::CliError,
@@ -59,6 +60,15 @@ use crate::{
 
 /// Runs `touchmark build`.
 pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliError> {
+    run_watched(args, printer, &|_| {})
+}
+
+/// The same for a command that builds: `seen` gets what was built.
+pub(crate) fn run_watched(
+    args: &BuildArgs,
+    printer: &Printer,
+    seen: &dyn Fn(&Build),
+) -> Result<ExitCode, CliError> {
     let surroundings = config::surroundings();
     let style = args.progress.chosen(&surroundings)?;
     let printer = printer.talking(match style {
@@ -67,7 +77,7 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
         Style::Tty | Style::Plain => Talk::Text,
     });
     // An error, too, is told in the way that was asked for.
-    build_image(args, style, &surroundings, &printer).or_else(|error| {
+    build_image(args, (style, &surroundings), &printer, seen).or_else(|error| {
         let data = Config::from_environment().ok().map(|config| config.data_dir);
         let error = error.with_room(data.as_deref());
         printer.error(&error);
@@ -77,9 +87,9 @@ pub(crate) fn run(args: &BuildArgs, printer: &Printer) -> Result<ExitCode, CliEr
 
 fn build_image(
     args: &BuildArgs,
-    style: Style,
-    surroundings: &Surroundings,
+    (style, surroundings): (Style, &Surroundings),
     printer: &Printer,
+    seen: &dyn Fn(&Build),
 ) -> Result<ExitCode, CliError> {
     let config = Config::from_environment()?;
     let room = Room::new(&config, printer)?;
@@ -142,6 +152,7 @@ fn build_image(
         // What was not swept now is swept by the next build.
         let (closed, _) = tokio::join!(host.chains.close(), host.sweep.done());
         let image = built.as_ref().ok().map(|built| built_image::of(built, &plan));
+        built.iter().for_each(seen);
         display.close(image.as_ref(), printer);
         let interrupted = cancel.is_cancelled() && interrupt::was_interrupted();
         let trace = tracing.end(built.is_ok(), interrupted, args, printer).await;

@@ -160,7 +160,7 @@ fn hardening(platform: &str, report: &HardeningReport) -> String {
 }
 
 /// Written beside and renamed: a reader sees the old file or the new one.
-pub(super) fn save(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+pub(in crate::commands) fn save(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let fault = |error: std::io::Error| {
         CliError::failed(format!("{} cannot be written: {error}", path.display()))
     };

@@ -15,7 +15,9 @@ use crate::{config, error::CliError};
 const MAX_SECRET: u64 = 500 * 1024;
 
 /// Reads every `id=ID[,src=PATH|,env=NAME]`.
-pub(super) fn read(specs: &[String]) -> Result<BTreeMap<String, SecretBytes>, CliError> {
+pub(in crate::commands) fn read(
+    specs: &[String],
+) -> Result<BTreeMap<String, SecretBytes>, CliError> {
     specs.iter().map(|spec| one(spec)).collect()
 }
 

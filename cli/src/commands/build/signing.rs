@@ -12,7 +12,7 @@ use touchmark_builder::solver::event::Observer;
 use super::{arguments::BuildArgs, plan::Plan};
 use crate::{
     error::CliError,
-    signing_key::{self, BuildKey},
+    signing_key::{self, BuildKey, is_service},
     sleeping_key::{PublicKeys, SleepingKey, Waker},
     ui::printer::Printer,
 };
@@ -127,8 +127,4 @@ impl Loaded {
         let (path, key) = self.asleep.as_ref()?;
         Some(signing_key::unusable(path, key.failure()?))
     }
-}
-
-fn is_service(key: &str) -> bool {
-    key.starts_with("pkcs11:") || key.contains("://")
 }

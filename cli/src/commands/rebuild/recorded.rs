@@ -5,6 +5,7 @@ use touchmark_attest::predicate::slsa::Provenance;
 use touchmark_builder::{
     downloads::{Lock, lock::LockedFile},
     materials::material::{Material, Sort},
+    oci::manifest::Manifest,
     provenance::BUILD_TYPE,
 };
 
@@ -79,6 +80,26 @@ pub(super) fn flags(provenance: &Provenance) -> Vec<String> {
     flags
 }
 
+/// The keys of `--output` for layers compressed in the same way; where the provenance does not say, as the last layer.
+pub(super) fn compression(provenance: &Provenance, manifest: &Manifest) -> String {
+    let parameter = provenance.build_definition.external_parameters.get("compression");
+    let field = |key: &str| parameter.and_then(|parameter| parameter.get(key));
+    let Some(kind) = field("type").and_then(Value::as_str) else {
+        let last = manifest.layers.last().map_or("", |layer| layer.media_type.as_str());
+        let kinds = ["gzip", "zstd"].into_iter().find(|kind| last.ends_with(kind));
+        return format!("compression={}", kinds.unwrap_or("uncompressed"));
+    };
+    // A comma would begin another key.
+    let mut keys = format!("compression={}", kind.split(',').next().unwrap_or_default());
+    if let Some(level) = field("level").and_then(Value::as_i64) {
+        keys.push_str(&format!(",compression-level={level}"));
+    }
+    if field("force").is_some_and(|force| force == true) {
+        keys.push_str(",force-compression=true");
+    }
+    keys
+}
+
 /// Everything that the build took from elsewhere, pinned.
 pub(super) fn lock(materials: &[Material]) -> Lock {
     let mut lock = Lock::default();
@@ -108,6 +129,8 @@ pub(super) fn lock(materials: &[Material]) -> Lock {
 
 #[cfg(test)]
 mod tests {
+    use touchmark_builder::oci::descriptor::Descriptor;
+
     use super::*;
 
     fn provenance(external: &str, internal: &str) -> Provenance {
@@ -140,6 +163,25 @@ mod tests {
                 "--build-arg=SOURCE_DATE_EPOCH=7"
             ]
         );
+    }
+
+    #[test]
+    fn layers_are_compressed_as_they_were() {
+        let manifest = |kind: &str| -> Manifest {
+            let layer = Descriptor::of(kind, b"layer");
+            Manifest::image(Descriptor::of("c", b"config"), vec![Descriptor::of("t", b""), layer])
+        };
+        let zstd = manifest("application/vnd.oci.image.layer.v1.tar+zstd");
+        let exact = r#"{"compression":{"type":"gzip","level":9,"force":true}}"#;
+        assert_eq!(
+            compression(&provenance(exact, "{}"), &zstd),
+            "compression=gzip,compression-level=9,force-compression=true"
+        );
+        let plain = r#"{"compression":{"type":"uncompressed"}}"#;
+        assert_eq!(compression(&provenance(plain, "{}"), &zstd), "compression=uncompressed");
+        let silent = provenance("{}", "{}");
+        assert_eq!(compression(&silent, &zstd), "compression=zstd");
+        assert_eq!(compression(&silent, &manifest("x.tar")), "compression=uncompressed");
     }
 
     #[test]
