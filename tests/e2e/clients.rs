@@ -3,7 +3,7 @@
 
 mod client;
 mod languages;
-mod tools;
+pub(crate) mod tools;
 
 use std::{collections::BTreeSet, fs, process::Command};
 

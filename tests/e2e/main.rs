@@ -28,6 +28,7 @@ mod escape;
 mod failing_steps;
 mod faulty_registry;
 mod full_disk;
+mod git_kept;
 mod inspection;
 mod integrity;
 mod isolation;

@@ -108,6 +108,18 @@ pub(crate) fn repository(dir: &Path, tree: &[(&str, &str)]) -> (PathBuf, String)
     (bare, commit)
 }
 
+/// A further commit on `main` of what [`repository`] made in `dir`; gives its id.
+pub(crate) fn advance(dir: &Path, tree: &[(&str, &str)]) -> String {
+    let work = dir.join("work");
+    for (name, text) in tree {
+        fs::write(work.join(name), text).expect("own file");
+    }
+    git(&work, &["add", "."]);
+    git(&work, &["commit", "-qm", "next"]);
+    git(&work, &["push", "-q", "../app.git", "main"]);
+    git(&dir.join("app.git"), &["rev-parse", "main"])
+}
+
 fn git(dir: &Path, arguments: &[&str]) -> String {
     let date = format!("{COMMITTED} +0000");
     let output = Command::new("git")

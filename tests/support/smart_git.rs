@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    git_origin::repository,
+    git_origin::{advance, repository},
     impostor::{Impostor, Reply, Request},
 };
 
@@ -16,7 +16,7 @@ use crate::{
 pub struct SmartGit {
     server: Impostor,
     commit: String,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl SmartGit {
@@ -32,7 +32,7 @@ impl SmartGit {
                 None => backend(&root, request),
             }
         });
-        Self { server, commit, _dir: dir }
+        Self { server, commit, dir }
     }
 
     /// `127.0.0.1:PORT`.
@@ -45,6 +45,12 @@ impl SmartGit {
     #[must_use]
     pub fn commit(&self) -> &str {
         &self.commit
+    }
+
+    /// `main` gets a further commit, which holds `tree`; gives its id.
+    #[must_use]
+    pub fn advance(&self, tree: &[(&str, &str)]) -> String {
+        advance(self.dir.path(), tree)
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn pinned(
         let (purl, commit) = (request.purl.clone(), request.commit.clone());
         let file = LockedFile { digest: None, size: None, commit, status: None, purl };
         let file = match request.status {
-            _ if request.is_dependency() => {
+            _ if request.is_dependency() || request.is_git_answer() => {
                 LockedFile { digest: request.sha256, size: Some(request.size), ..file }
             }
             Some(status @ (404 | 410)) if request.method == "GET" => {

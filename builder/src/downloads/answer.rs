@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::digest::Digest;
 
+/// The version of its protocol that git asks for (gitprotocol-v2, "HTTP Transport").
+pub(crate) const GIT_PROTOCOL: &str = "git-protocol";
+
 /// An answer without its body, which is in the content store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredAnswer {
@@ -50,7 +53,9 @@ impl StoredAnswer {
         let listed = answer.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
         let names =
             listed.flat_map(|value| value.split(',')).map(|name| name.trim().to_lowercase());
-        let named = names.filter(|name| !name.is_empty());
+        // Git's servers answer by this one and do not say so.
+        let git = Some(GIT_PROTOCOL.to_owned()).filter(|name| request.contains_key(name));
+        let named = names.filter(|name| !name.is_empty()).chain(git);
         named.map(|name| (name.clone(), value_of(request, &name))).collect()
     }
 

@@ -41,7 +41,7 @@ pub struct LockedFile {
     /// Their number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// The commit, of a repository.
+    /// The commit of a repository, or those that a clone wants, with spaces between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// The status, where nothing is there. Such a page's bytes are not pinned: servers write the time into it.

@@ -10,6 +10,7 @@ pub mod lock;
 pub mod store;
 pub mod terms;
 
+pub(crate) use answer::GIT_PROTOCOL;
 pub use answer::StoredAnswer;
 pub use image_documents::ImageDocuments;
 pub use lock::Lock;

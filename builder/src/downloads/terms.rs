@@ -1,6 +1,6 @@
 //! What a build may take from elsewhere: `--locked` and `--offline`, and what is said when that does not hold.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use super::lock::Lock;
 use crate::oci::digest::Digest;
@@ -96,22 +96,28 @@ impl Terms {
         Err(Breach::Drift { what: url.into(), locked, found: said(&(pinned, missing)), file })
     }
 
-    /// Is `commit` the one that is pinned for the repository `url`?
+    /// Is each of `commits`, which spaces part, pinned for the repository `url`?
     ///
     /// # Errors
     /// [`Breach`].
-    pub fn check_commit(&self, url: &str, commit: &str) -> Result<(), Breach> {
+    pub fn check_commit(&self, url: &str, commits: &str) -> Result<(), Breach> {
         let Some(lock) = &self.lock else { return Ok(()) };
         let known = lock.files.get(url).into_iter().flatten();
-        let told: Vec<&str> = known.filter_map(|file| file.commit.as_deref()).collect();
+        let told = known.filter_map(|file| file.commit.as_deref());
+        let told: BTreeSet<&str> = told.flat_map(str::split_whitespace).collect();
+        let asked: BTreeSet<&str> = commits.split_whitespace().collect();
         let (what, file) = (url.to_owned(), lock.file.clone());
-        if told.contains(&commit) {
+        if asked.is_subset(&told) {
             return Ok(());
         }
         if told.is_empty() {
             return Err(Breach::Unlocked { what, reason: String::new(), file });
         }
-        Err(Breach::Drift { what, locked: told.join(" or "), found: commit.into(), file })
+        // Of many branches, those that moved.
+        let gone: Vec<&str> = told.difference(&asked).copied().collect();
+        let gone = if gone.is_empty() { told.iter().copied().collect() } else { gone };
+        let new: Vec<&str> = asked.difference(&told).copied().collect();
+        Err(Breach::Drift { what, locked: gone.join(" or "), found: new.join(" and "), file })
     }
 
     /// Does the image's name lead to what is pinned?
@@ -240,6 +246,13 @@ mod tests {
             told(terms.check_commit("git+http://p.example/r", "decaf")),
             format!(
                 "git+http://p.example/r is not what it was\n  touchmark.lock: c0ffee\n  found: decaf\nhelp: {again}"
+            )
+        );
+        // A clone that wants a moved branch, a new one and one that stayed.
+        assert_eq!(
+            told(terms.check_commit("git+http://p.example/r", "c0ffee decaf facade")),
+            format!(
+                "git+http://p.example/r is not what it was\n  touchmark.lock: c0ffee\n  found: decaf and facade\nhelp: {again}"
             )
         );
         assert_eq!(

@@ -4,22 +4,23 @@ use std::{
     fs::File,
     io::{self, Write as _},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Method, Response, StatusCode, Version,
+    body::{Bytes, Frame},
     header::{
         AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
         IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, TRANSFER_ENCODING,
     },
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 use crate::{
-    content::error::ContentError,
-    downloads::{DownloadStore, StoredAnswer, Terms},
+    content::{blob_writer::BlobWriter, error::ContentError},
+    downloads::{DownloadStore, GIT_PROTOCOL, StoredAnswer, Terms},
     policy::mirror::Target,
 };
 
@@ -30,6 +31,10 @@ use super::{
     upstream::{Unanswered, Upstreams},
 };
 
+/// Bytes that are told of at once.
+const MUCH: u64 = 128 << 10;
+/// They are told of when nothing more came for so long.
+const MOMENT: Duration = Duration::from_millis(1);
 /// An answer that was confirmed again is written down when it was not for so long, in seconds.
 const CONFIRMED: u64 = 3600;
 
@@ -53,7 +58,14 @@ pub(super) struct Errand {
 impl Errand {
     /// Two with the same key get the same answer.
     pub(super) fn key(&self) -> String {
-        let selecting = ["accept", "accept-encoding", "accept-language", "authorization", "cookie"];
+        let selecting = [
+            "accept",
+            "accept-encoding",
+            "accept-language",
+            "authorization",
+            "cookie",
+            GIT_PROTOCOL,
+        ];
         let header = |name: &&str| {
             let values = self.headers.get_all(*name).iter();
             values.map(|value| format!("{name}: {value:?}\n")).collect::<String>()
@@ -203,7 +215,8 @@ impl Errand {
         let head = Head { status: head.status, headers, file, announced, reason };
         let status = head.status.as_u16();
         progress.send_modify(|now| now.head = Some(Arc::new(head)));
-        while let Some(frame) = body.frame().await {
+        let mut told = 0;
+        while let Some(frame) = next(&mut body, &writer, &mut told, progress).await {
             let data = match frame {
                 Ok(frame) => frame.into_data().unwrap_or_default(),
                 Err(error) => {
@@ -216,8 +229,8 @@ impl Errand {
             if let Err(error) = writer.write_all(&data) {
                 return cannot_keep(&error);
             }
-            progress.send_modify(|now| now.length = writer.count());
         }
+        progress.send_modify(|now| now.length = writer.count());
         if !may_keep {
             let (digest, size) = writer.discard();
             return End::Whole(digest, size);
@@ -239,6 +252,26 @@ impl Errand {
         });
         End::Whole(digest, size)
     }
+}
+
+/// The next frame. Whoever reads the body is told of what was written when that is much, or when nothing more comes at
+/// once: each time costs all of them a turn.
+async fn next(
+    body: &mut reqwest::Body,
+    writer: &BlobWriter,
+    told: &mut u64,
+    progress: &watch::Sender<Progress>,
+) -> Option<Result<Frame<Bytes>, reqwest::Error>> {
+    if writer.count() > *told {
+        if writer.count() - *told < MUCH
+            && let Ok(frame) = timeout(MOMENT, body.frame()).await
+        {
+            return frame;
+        }
+        *told = writer.count();
+        progress.send_modify(|now| now.length = *told);
+    }
+    body.frame().await
 }
 
 /// Does the store have the very bytes? Where it does not, they are gone afterwards.

@@ -72,7 +72,7 @@ impl Exchange {
         self.sent.store(query.body().len() as u64, Ordering::Relaxed);
         if let Some(record) = &mut self.record {
             record.query = Some(query.digest());
-            record.commit = query.commit().map(str::to_owned);
+            record.commit = query.commits().map(str::to_owned);
         }
     }
 

@@ -284,7 +284,11 @@ fn choose(
         }),
         false => all.retain(|answer| answer.fetched_url == fetched),
     }
-    all.sort_by_key(|answer| (!answer.suits(request), answer.fetched_url != fetched));
+    // To a question several answers may be right, of which the pinned one leads where the build went.
+    let pins: Vec<Digest> = terms.lock.iter().flat_map(|lock| lock.digests(url)).collect();
+    all.sort_by_key(|answer| {
+        (!answer.suits(request), !pins.contains(&answer.digest), answer.fetched_url != fetched)
+    });
     let found = all.into_iter().next().filter(|answer| answer.suits(request) || is_plain(answer));
     found.ok_or_else(|| Breach::Missing { what: url.to_owned() })
 }

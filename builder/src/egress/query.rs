@@ -1,7 +1,7 @@
 //! A POST that only asks: git's way to say which commits it wants, npm's question about known faults of packages. What
 //! is asked belongs to the address: one who asks the same gets what is kept.
 
-use std::io::Read;
+use std::{collections::BTreeSet, io::Read};
 
 use flate2::read::GzDecoder;
 use http_body_util::{BodyExt, Limited};
@@ -31,7 +31,7 @@ const NPM: [&str; 3] = [
 pub(super) struct Query {
     body: Bytes,
     digest: Digest,
-    commit: Option<String>,
+    commits: Option<String>,
 }
 
 impl Query {
@@ -48,7 +48,7 @@ impl Query {
     pub(super) async fn read(body: Incoming, headers: &HeaderMap) -> Option<Self> {
         let body = Limited::new(body, LARGEST).collect().await.ok()?.to_bytes();
         let zipped = headers.get(CONTENT_ENCODING).is_some_and(|value| value == "gzip");
-        Some(Self { digest: Digest::of(&body), commit: commit(&body, zipped), body })
+        Some(Self { digest: Digest::of(&body), commits: commits(&body, zipped), body })
     }
 
     /// The body, to send it on.
@@ -61,9 +61,9 @@ impl Query {
         self.digest
     }
 
-    /// The commit that git wants, where it wants one only. Git checks by its digest what it gets.
-    pub(super) fn commit(&self) -> Option<&str> {
-        self.commit.as_deref()
+    /// The commits that git wants, in order, with a space between them. Git checks by their digests what it gets.
+    pub(super) fn commits(&self) -> Option<&str> {
+        self.commits.as_deref()
     }
 
     /// How the store knows it, in place of a method.
@@ -77,9 +77,9 @@ pub(crate) fn kept_method(digest: Digest) -> String {
     format!("POST {digest}")
 }
 
-/// The one object that a question of git wants: `want ID` in lines with their length in front (gitprotocol-common,
+/// The objects that a question of git wants, each once, sorted: `want ID` in lines with their length in front (gitprotocol-common,
 /// "pkt-line").
-fn commit(body: &[u8], zipped: bool) -> Option<String> {
+fn commits(body: &[u8], zipped: bool) -> Option<String> {
     let mut plain = Vec::new();
     let lines = match zipped {
         true => {
@@ -88,7 +88,7 @@ fn commit(body: &[u8], zipped: bool) -> Option<String> {
         }
         false => body,
     };
-    let (mut rest, mut wanted) = (lines, None);
+    let (mut rest, mut wanted) = (lines, BTreeSet::new());
     while let Some((length, _)) = rest.split_at_checked(4) {
         let length = usize::from_str_radix(std::str::from_utf8(length).ok()?, 16).ok()?;
         // Lengths below four are marks without a line.
@@ -97,12 +97,10 @@ fn commit(body: &[u8], zipped: bool) -> Option<String> {
         let Some(id) = line.get(4..).and_then(|line| line.strip_prefix(b"want ")) else { continue };
         let id = id.split(|byte| !byte.is_ascii_hexdigit()).next()?;
         let id = std::str::from_utf8(id).ok().filter(|id| matches!(id.len(), 40 | 64))?;
-        match &wanted {
-            Some(known) if known != id => return None,
-            _ => wanted = Some(id.to_owned()),
-        }
+        wanted.insert(id);
     }
-    wanted
+    let all: Vec<&str> = wanted.into_iter().collect();
+    (!all.is_empty()).then(|| all.join(" "))
 }
 
 #[cfg(test)]
@@ -120,17 +118,19 @@ mod tests {
     }
 
     #[test]
-    fn the_one_commit_that_is_wanted_is_told_from_the_question() {
+    fn the_commits_that_are_wanted_are_told_from_the_question() {
         let want = |id: &str, more: &str| line(&format!("want {id}{more}\n"));
         let first = format!("{}{}0000{}", want(ID, " ofs-delta"), want(ID, ""), line("done\n"));
-        assert_eq!(commit(first.as_bytes(), false).as_deref(), Some(ID));
+        assert_eq!(commits(first.as_bytes(), false).as_deref(), Some(ID));
         let second = format!("{}0001{}0000", line("command=fetch"), want(ID, ""));
         let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         zipped.write_all(second.as_bytes()).unwrap();
-        assert_eq!(commit(&zipped.finish().unwrap(), true).as_deref(), Some(ID));
+        assert_eq!(commits(&zipped.finish().unwrap(), true).as_deref(), Some(ID));
         let two = format!("{}{}", want(ID, ""), want(&ID.replace('0', "1"), ""));
-        for none in [two.as_str(), &line("command=ls-refs\n"), "", "zzzz", "ffff", "0009want x"] {
-            assert_eq!(commit(none.as_bytes(), false), None, "{none}");
+        let both = format!("{ID} {}", ID.replace('0', "1"));
+        assert_eq!(commits(two.as_bytes(), false), Some(both));
+        for none in [line("command=ls-refs\n").as_str(), "", "zzzz", "ffff", "0009want x"] {
+            assert_eq!(commits(none.as_bytes(), false), None, "{none}");
         }
     }
 

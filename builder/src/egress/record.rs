@@ -45,7 +45,7 @@ pub struct RequestRecord {
     pub sent: u64,
     /// Digest of the body as transferred, when all of it came.
     pub sha256: Option<Digest>,
-    /// Id of the commit, where a repository was fetched.
+    /// Id of the commit, where a repository was fetched; of a clone that wanted several all of them, with spaces between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// Digest of what a POST that only asks has asked.
@@ -71,6 +71,14 @@ impl RequestRecord {
     #[must_use]
     pub fn is_dependency(&self) -> bool {
         self.complete && self.method == "GET" && self.status == Some(200) && self.sha256.is_some()
+    }
+
+    /// Is this what a repository answered to a question of git? A lock names its digest, so that an offline build
+    /// finds it among later answers; nothing is held to it.
+    #[must_use]
+    pub fn is_git_answer(&self) -> bool {
+        let git = self.query.is_some() && self.url.ends_with("/git-upload-pack");
+        git && self.complete && self.status == Some(200) && self.sha256.is_some()
     }
 }
 

@@ -2,7 +2,7 @@
 //! through by server name where the policy wants that.
 
 use std::{
-    io,
+    io::{self, IoSlice},
     net::IpAddr,
     pin::Pin,
     sync::Arc,
@@ -149,6 +149,19 @@ impl AsyncWrite for Again {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    /// Records of TLS are ready by several at a time.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

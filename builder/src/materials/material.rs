@@ -9,7 +9,7 @@ use touchmark_attest::{
 use crate::{
     oci::digest::Digest,
     policy::preset::Preset,
-    provenance::{METHOD, REQUEST, VERIFIED_BY},
+    provenance::{COMMITS, METHOD, REQUEST, VERIFIED_BY},
 };
 
 /// What sort of thing it is.
@@ -64,7 +64,7 @@ pub struct Material {
     /// Of a base image the digest of its platform's manifest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<Digest>,
-    /// The commit of a repository.
+    /// The commit of a repository; of a clone that wanted several all of them, with spaces between.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
     /// Bytes; not known of images and contexts.
@@ -110,7 +110,8 @@ impl Material {
         let number = |key: &str| dependency.annotations.get(key)?.as_u64();
         let digest = dependency.digest.get("sha256");
         let digest = digest.and_then(|hex| format!("sha256:{hex}").parse().ok());
-        let commit = dependency.digest.get("gitCommit").map(str::to_owned);
+        let commit =
+            dependency.digest.get("gitCommit").map(str::to_owned).or_else(|| text(COMMITS));
         let purl = text("purl");
         let asked = text(REQUEST).and_then(|digest| digest.parse().ok());
         let kept_method = asked.map(crate::egress::kept_method);

@@ -17,7 +17,7 @@ use touchmark_tests::{
 const FOLDER: &str = "tests/e2e/clients/tools";
 
 /// A registry with `library/debian`, `library/web` and `library/languages`.
-pub(super) fn registry() -> Registry {
+pub(crate) fn registry() -> Registry {
     Registry::from_storage(&made().join("storage"))
 }
 
