@@ -13,6 +13,7 @@ mod buildah;
 mod buildkit;
 mod chart;
 mod context;
+mod downloads;
 mod growth;
 mod machine;
 mod meter;
@@ -30,16 +31,16 @@ use std::{fs, process::ExitCode};
 use serde_json::{Value, json};
 use touchmark_tests::repository;
 
-use crate::{settings::Settings, stage::Stage};
+use crate::{downloads::Hall, growth::Series, row::Row, settings::Settings, stage::Stage};
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some("render") {
         write(&kept());
         return ExitCode::SUCCESS;
     }
-    let (rows, growth) = (row::all(), growth::all());
-    let known: Vec<&str> =
-        rows.iter().map(|row| row.key).chain(growth.iter().map(|series| series.key)).collect();
+    let (rows, growth, downloads) = (row::all(), growth::all(), downloads::all());
+    let keys = rows.iter().map(|row| row.key).chain(growth.iter().map(|series| series.key));
+    let known: Vec<&str> = keys.chain(downloads.iter().map(|download| download.key)).collect();
     let settings = match Settings::read(&known) {
         Ok(settings) => settings,
         Err(error) => {
@@ -47,23 +48,21 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Orphans of daemons become children of this process, so it can count what they use.
-    nix::sys::prctl::set_child_subreaper(true).expect("Linux");
-    let mut stage = Stage::set(&settings);
     let mut results = match settings.record && !settings.rows.is_empty() {
         true => kept(),
         false => json!({}),
     };
-    results["machine"] = machine::describe(&stage.versions(), settings.runs);
-    for row in rows.iter().filter(|row| settings.wants(row.key)) {
-        println!("== {}: {}", row.key, row.title);
-        keep(&mut results["rows"], stage.row(row), &known);
+    if settings.has_peers() {
+        beside(&settings, (&rows, &growth), &known, &mut results);
     }
-    for series in growth.iter().filter(|series| settings.wants(series.key)) {
-        println!("== {}: growth with {}", series.key, series.title);
-        keep(&mut results["growth"], series.run(&mut stage), &known);
+    let downloads = downloads.iter().filter(|download| settings.wants(download.key));
+    let mut hall = None;
+    for download in downloads {
+        println!("== {}: {}", download.key, download.title);
+        let hall = hall.get_or_insert_with(|| Hall::of(&settings.user, settings.runs));
+        keep(&mut results["downloads"], hall.run(download), &known);
     }
-    drop(stage);
+    drop(hall);
     if settings.record {
         write(&results);
         println!("== docs/benchmarks.md, docs/benchmarks.svg and docs/benchmarks.json are written");
@@ -71,6 +70,27 @@ fn main() -> ExitCode {
         println!("\n{}", report::tables(&results));
     }
     ExitCode::SUCCESS
+}
+
+/// Everything for which the other builders are needed.
+fn beside(
+    settings: &Settings,
+    (rows, growth): (&[Row], &[Series]),
+    known: &[&str],
+    results: &mut Value,
+) {
+    // Orphans of daemons become children of this process, so it can count what they use.
+    nix::sys::prctl::set_child_subreaper(true).expect("Linux");
+    let mut stage = Stage::set(settings);
+    results["machine"] = machine::describe(&stage.versions(), settings.runs);
+    for row in rows.iter().filter(|row| settings.wants(row.key)) {
+        println!("== {}: {}", row.key, row.title);
+        keep(&mut results["rows"], stage.row(row), known);
+    }
+    for series in growth.iter().filter(|series| settings.wants(series.key)) {
+        println!("== {}: growth with {}", series.key, series.title);
+        keep(&mut results["growth"], series.run(&mut stage), known);
+    }
 }
 
 /// What the last measurement left.

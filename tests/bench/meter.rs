@@ -39,24 +39,36 @@ pub(crate) enum Watch {
 /// # Errors
 /// The end of what it said, when it does not return 0.
 pub(crate) fn measure(owner: &Owner, watch: Watch, command: Command) -> Result<Measured, String> {
+    measure_telling(owner, watch, command).map(|(measured, _)| measured)
+}
+
+/// The same, with what it said.
+///
+/// # Errors
+/// The end of what it said, when it does not return 0.
+pub(crate) fn measure_telling(
+    owner: &Owner,
+    watch: Watch,
+    command: Command,
+) -> Result<(Measured, String), String> {
     let mut census = Census::default();
     nix::unistd::sync();
     let idle = (watch == Watch::Memory).then(|| census.memory(owner));
     let before = census.usage(owner);
-    let (wall, peak) = match watch {
-        Watch::Time => (run(command)?, None),
+    let ((wall, said), peak) = match watch {
+        Watch::Time => (told(command)?, None),
         Watch::Memory => {
-            let (wall, peak) = sampled(owner, command)?;
-            (wall, Some(peak))
+            let (told, peak) = sampled(owner, command)?;
+            (told, Some(peak))
         }
     };
     let usage = census.usage(owner).since(before);
-    Ok(Measured { wall, usage, peak, idle })
+    Ok((Measured { wall, usage, peak, idle }, said))
 }
 
-fn sampled(owner: &Owner, command: Command) -> Result<(Duration, u64), String> {
+fn sampled(owner: &Owner, command: Command) -> Result<((Duration, String), u64), String> {
     let (over, peak) = (AtomicBool::new(false), AtomicU64::new(0));
-    let wall = thread::scope(|scope| {
+    let done = thread::scope(|scope| {
         scope.spawn(|| {
             let mut census = Census::default();
             while !over.load(Ordering::Relaxed) {
@@ -65,11 +77,11 @@ fn sampled(owner: &Owner, command: Command) -> Result<(Duration, u64), String> {
                 thread::sleep(PAUSE.saturating_sub(begun.elapsed()));
             }
         });
-        let wall = run(command);
+        let done = told(command);
         over.store(true, Ordering::Relaxed);
-        wall
+        done
     });
-    Ok((wall?, peak.into_inner()))
+    Ok((done?, peak.into_inner()))
 }
 
 /// Runs `command` to its end and says how long it took.

@@ -33,6 +33,7 @@ pub(crate) fn tables(results: &Value) -> String {
         rows.iter().for_each(|row| text.push_str(&usage(row)));
         text.push_str(&reasons(&rows));
     }
+    text.push_str(&downloads(results));
     let growth = results["growth"].as_array().cloned().unwrap_or_default();
     if !growth.is_empty() {
         text.push_str(
@@ -157,6 +158,43 @@ fn reasons(rows: &[Value]) -> String {
         }
     }
     if text.is_empty() { text } else { format!("\nWho is missing where:\n\n{text}") }
+}
+
+/// What steps download, beside the same on the host.
+fn downloads(results: &Value) -> String {
+    let rows = results["downloads"].as_array().cloned().unwrap_or_default();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let line = |row: &Value| {
+        let text = |key: &str| row[key].as_str().unwrap_or_default();
+        if !row["failed"].is_null() {
+            return format!("| {} | `{}` | **failed** | | | | | |\n", text("title"), text("row"));
+        }
+        let time = |key: &str| median(numbers(&row[key])).map_or("–".into(), seconds);
+        let (ratio, bound) = (crate::downloads::ratio(row), row["bound"].as_f64());
+        let verdict = match (ratio, bound) {
+            (Some(ratio), Some(bound)) if ratio <= bound => "reached",
+            (_, Some(_)) => "**not reached**",
+            (_, None) => "",
+        };
+        format!(
+            "| {} | `{}` | {} | {} | {} | {} | {verdict} | {} |\n",
+            text("title"),
+            text("row"),
+            time("step"),
+            time("host"),
+            ratio.map_or("–".into(), |ratio| format!("**{ratio:.2}**")),
+            bound.map_or("–".into(), |bound| format!("{bound:.2}")),
+            row["peak"].as_f64().map_or("–".into(), bytes),
+        )
+    };
+    format!(
+        "\n## Downloads through inspection, touchmark alone\n\n\
+         | row | | in a step | on the host | step/host | at most | | peak memory |\n\
+         |---|---|---:|---:|---:|---:|---|---:|\n{}",
+        rows.iter().map(line).collect::<String>()
+    )
 }
 
 fn grown(series: &Value) -> String {

@@ -1,6 +1,9 @@
 //! What is asked for, in variables of the environment: `make bench ROWS=… RUNS=…`.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 /// What is asked for.
 pub(crate) struct Settings {
@@ -8,8 +11,8 @@ pub(crate) struct Settings {
     pub(crate) rows: Vec<String>,
     /// Runs of each row and builder whose time counts.
     pub(crate) runs: usize,
-    /// The root directory that holds the other builders; mounted by scripts/bench.
-    pub(crate) peers: PathBuf,
+    /// The root directory that holds the other builders; mounted by scripts/bench. None where only downloads are measured.
+    peers: Option<PathBuf>,
     /// Who runs touchmark.
     pub(crate) user: String,
     /// The registry's port.
@@ -44,15 +47,29 @@ impl Settings {
             Some(other) => return Err(format!("RECORD is '{other}', which is neither yes nor no")),
             None => rows.is_empty(),
         };
+        let alone = !rows.is_empty() && rows.iter().all(|row| row.starts_with("download"));
         let peers = text("TOUCHMARK_BENCH_PEERS").map(PathBuf::from);
+        if peers.is_none() && !alone {
+            return Err("the other builders are not set up\nhelp: run 'make bench'".into());
+        }
         Ok(Self {
             runs: number("RUNS", Some(5))?.unwrap_or(5) as usize,
-            peers: peers.ok_or("the other builders are not set up\nhelp: run 'make bench'")?,
+            peers: peers.filter(|_| !alone),
             user: text("TOUCHMARK_BENCH_USER").unwrap_or_else(|| "touchmark-bench".into()),
             port: number("TOUCHMARK_BENCH_PORT", None)?.map(|port| port as u16),
             record,
             rows,
         })
+    }
+
+    /// The root directory that holds the other builders.
+    pub(crate) fn peers(&self) -> &Path {
+        self.peers.as_deref().expect("only asked for where there are some")
+    }
+
+    /// Whether other builders take part.
+    pub(crate) fn has_peers(&self) -> bool {
+        self.peers.is_some()
     }
 
     /// Whether the row with this key is to be run.

@@ -43,9 +43,9 @@ impl Stage {
         let touchmark = Touchmark::of(&settings.user, &registry);
         let ids = touchmark.ids();
         let docker = dir.path().join("docker");
-        let buildkit = BuildKit::new(&settings.peers, &docker, &registry.host(), ids.clone());
+        let buildkit = BuildKit::new(settings.peers(), &docker, &registry.host(), ids.clone());
         let store = dir.path().join("buildah");
-        let buildah = Buildah::new(&settings.peers, &store, ids, buildkit.pid_file());
+        let buildah = Buildah::new(settings.peers(), &store, ids, buildkit.pid_file());
         let builders: Vec<(&'static str, Box<dyn Subject>)> = vec![
             ("touchmark", Box::new(touchmark)),
             ("BuildKit", Box::new(buildkit)),

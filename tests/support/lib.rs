@@ -11,7 +11,7 @@
 //! - [`http`], [`client`], [`registry`], [`impostor`]: a registry client, Debian's registry, and one that lies
 //! - [`faulty_proxy`]: what stands before a registry and fails now and then
 //! - [`git_origin`], [`smart_git`]: a repository and files over HTTP, as plain files and by git's own server
-//! - [`tls_origin`]: a file over TLS, with a private authority
+//! - [`tls_origin`], [`mirror`]: a file, or much noise, over TLS with a private authority
 //! - [`tarball`], [`image`], [`base`]: tars (hostile ones too), images, and the two base images
 //! - [`blobs`]: every blob of a pushed image, unpacked one by one
 //! - [`referrers`]: the statements beside an image
@@ -40,6 +40,7 @@ pub mod http;
 pub mod image;
 pub mod impostor;
 pub mod leftovers;
+pub mod mirror;
 pub mod referrers;
 pub mod registry;
 pub mod run;
