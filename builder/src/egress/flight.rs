@@ -74,6 +74,11 @@ impl Flight {
         now
     }
 
+    /// Bytes of the body that can be read.
+    pub(super) fn length(&self) -> u64 {
+        self.progress.borrow().length
+    }
+
     /// The end, once it is there.
     pub(super) fn end(&self) -> Option<End> {
         self.progress.borrow().end.clone()

@@ -17,6 +17,7 @@ use crate::{
 };
 
 use super::{
+    claim::Claim,
     conditional::{Portion, portion},
     errand::verified,
     exchange::Exchange,
@@ -35,56 +36,56 @@ const SPOOLED: u64 = 32 << 20;
 
 /// A body on its way to the step.
 struct Reading {
-    flight: Arc<Flight>,
+    claim: Claim,
     head: Arc<Head>,
     offset: u64,
-    step: Arc<Step>,
-    exchange: Option<Exchange>,
 }
 
 /// Answers with what `flight` brings. `request` are the step's own headers.
 pub(super) async fn pass_on(
     flight: Arc<Flight>,
     request: &HeaderMap,
-    mut exchange: Exchange,
+    exchange: Exchange,
     step: &Arc<Step>,
 ) -> Result<Reply, End> {
     let locked = step.terms().lock.is_some();
     let asks_less = super::conditional::unconditional(request).len() != request.len();
-    let now = flight.until(|now| now.head.is_some()).await;
+    let mut claim = Claim::new(flight, exchange, step.clone());
+    let now = claim.flight().until(|now| now.head.is_some()).await;
     let head = match (now.head, now.end) {
         (Some(head), _) => head,
-        (None, Some(end)) => {
-            match &end {
-                End::Private => exchange.forget(),
-                End::Broken(reason) => exchange.broken(reason.clone()),
-                End::Whole(..) => {}
+        (None, Some(End::Private)) => {
+            claim.forget();
+            return Err(End::Private);
+        }
+        (None, end) => {
+            let end = end.unwrap_or_else(|| End::Broken("it was broken off".into()));
+            if let End::Broken(reason) = &end {
+                claim.broken(reason);
             }
             return Err(end);
         }
-        (None, None) => return Err(End::Broken("it was broken off".into())),
     };
-    exchange.answered(head.status.as_u16());
+    if let Some(exchange) = claim.exchange() {
+        exchange.answered(head.status.as_u16());
+    }
     // A client that wants no page of an error, or no more of a small file, breaks off without being asked; it got an
     // answer all the same.
     let small = head.announced.is_some_and(|size| size <= SMALL) || head.status != StatusCode::OK;
     let bounded = head.announced.is_none_or(|size| size <= SPOOLED);
     let spooled = asks_less || small || (locked && bounded);
+    let flight = claim.flight();
     let end = if spooled { flight.until(|_| false).await.end } else { flight.end() };
     match end {
-        Some(End::Whole(digest, size)) => {
-            if let Err(breach) = exchange.held_to(step.terms(), head.status.as_u16(), digest) {
-                return Ok(breached(breach, exchange, step));
-            }
-            let reply = whole(&head, request, size);
-            exchange.whole(size, Some(digest), head.reason.clone());
-            Ok(reply)
-        }
+        Some(End::Whole(digest, size)) => Ok(match claim.whole(&head, digest, size) {
+            Ok(()) => whole(&head, request, size),
+            Err(breach) => text(StatusCode::BAD_GATEWAY, &breach.to_string()),
+        }),
         Some(End::Broken(reason)) if spooled => {
-            exchange.broken(reason.clone());
+            claim.broken(&reason);
             Err(End::Broken(reason))
         }
-        _ => Ok(streamed(flight, head, exchange, step)),
+        _ => Ok(streamed(claim, head)),
     }
 }
 
@@ -157,10 +158,9 @@ fn piece(head: &Head, range: Range<u64>) -> io::Result<Bytes> {
 }
 
 /// The answer while its body still comes.
-fn streamed(flight: Arc<Flight>, head: Arc<Head>, exchange: Exchange, step: &Arc<Step>) -> Reply {
+fn streamed(claim: Claim, head: Arc<Head>) -> Reply {
     let (status, headers) = (head.status, head.headers.clone());
-    let step = step.clone();
-    let reading = Reading { flight, head, offset: 0, step, exchange: Some(exchange) };
+    let reading = Reading { claim, head, offset: 0 };
     let pieces = stream::try_unfold(reading, |mut reading| async move {
         let piece = reading.next().await?;
         Ok::<_, BoxError>(piece.map(|piece| (Frame::data(piece), reading)))
@@ -178,14 +178,15 @@ impl Reading {
         let offset = self.offset;
         let announced = self.head.announced;
         let ready = |length: u64| length > offset && announced.is_none_or(|all| length < all);
-        let now = self.flight.until(|now| ready(now.length)).await;
+        let now = self.claim.flight().until(|now| ready(now.length)).await;
         match now.end {
             None => {}
-            Some(End::Whole(digest, size)) => self.ended(digest, size)?,
+            Some(End::Whole(digest, size)) => {
+                let whole = self.claim.whole(&self.head, digest, size);
+                whole.map_err(|breach| breach.to_string())?;
+            }
             Some(End::Broken(reason)) => {
-                if let Some(exchange) = self.exchange.take() {
-                    exchange.broken(reason.clone());
-                }
+                self.claim.broken(&reason);
                 return Err(reason.into());
             }
             Some(End::Private) => return Err("the address is private".into()),
@@ -195,35 +196,10 @@ impl Reading {
         }
         let piece = piece(&self.head, offset..now.length)?;
         self.offset += piece.len() as u64;
-        if let Some(exchange) = &mut self.exchange {
+        if let Some(exchange) = self.claim.exchange() {
             exchange.received(self.offset);
         }
         Ok(Some(piece))
-    }
-
-    fn ended(&mut self, digest: Digest, size: u64) -> Result<(), BoxError> {
-        let Some(exchange) = self.exchange.take() else { return Ok(()) };
-        let status = self.head.status.as_u16();
-        if let Err(breach) = exchange.held_to(self.step.terms(), status, digest) {
-            let told = breach.to_string();
-            let _ = breached(breach, exchange, &self.step);
-            return Err(told.into());
-        }
-        exchange.whole(size, Some(digest), self.head.reason.clone());
-        Ok(())
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        if let Some(exchange) = self.exchange.take() {
-            match self.flight.end() {
-                Some(End::Whole(digest, size)) => {
-                    exchange.whole(size, Some(digest), self.head.reason.clone());
-                }
-                _ => exchange.broken("the step broke off".into()),
-            }
-        }
     }
 }
 

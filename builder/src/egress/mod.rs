@@ -11,6 +11,7 @@ mod ahead;
 mod allowance;
 mod authority;
 mod body;
+mod claim;
 pub mod client_hello;
 mod conditional;
 mod dns;

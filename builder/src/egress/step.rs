@@ -25,6 +25,7 @@ use crate::{
 use super::{
     EgressError, Shared,
     authority::{Authority, AuthorityError, names},
+    claim::Abandoned,
     dns,
     flight::Flights,
     http,
@@ -56,6 +57,7 @@ pub(super) struct Step {
     names: Names,
     recorder: Arc<Recorder>,
     patience: Patience,
+    abandoned: Abandoned,
 }
 
 impl Step {
@@ -82,6 +84,11 @@ impl Step {
     /// How long its clients are waited for, and its places.
     pub(super) fn patience(&self) -> &Patience {
         &self.patience
+    }
+
+    /// What its clients broke off.
+    pub(super) fn abandoned(&self) -> &Abandoned {
+        &self.abandoned
     }
 
     /// The download store, where there is one.
@@ -124,7 +131,8 @@ impl StepNetwork {
         let ssh = TcpListener::from_std(ssh).map_err(io)?;
         let recorder = Arc::new(Recorder::new(origin));
         let patience = Patience::of(shared.policy.limits());
-        let step = Arc::new(Step { shared, names: Names::default(), recorder, patience });
+        let (names, abandoned) = (Names::default(), Abandoned::default());
+        let step = Arc::new(Step { shared, names, recorder, patience, abandoned });
         let (stop, stopped) = watch::channel(false);
         let mut servers = JoinSet::new();
         let mut until_stop = stopped.clone();
@@ -188,6 +196,7 @@ impl StepNetwork {
         // Nobody listens when all servers are gone already.
         let _ = self.stop.send(true);
         while self.servers.join_next().await.is_some() {}
+        self.step.abandoned.recorded().await;
         let traffic = self.step.recorder.traffic();
         let mut all = self.step.shared.finished.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend(traffic.requests.iter().cloned());

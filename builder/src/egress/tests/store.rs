@@ -1,7 +1,7 @@
 //! Steps that are answered through the download store.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
     sync::{Arc, Mutex},
@@ -17,8 +17,8 @@ use crate::{
 };
 
 use super::{
-    super::{Egress, StepTraffic, WayOut},
-    client::{exchange, get, in_step},
+    super::{Egress, RequestRecord, StepTraffic, WayOut},
+    client::{connect, exchange, get, in_step, lookup},
     inside, origin, to_loopback,
 };
 
@@ -78,7 +78,7 @@ impl Upstream {
             };
             let reply = format!("HTTP/1.1 {status}\r\n{length}ETag: {etag}\r\n\r\n");
             stream.write_all(reply.as_bytes()).unwrap();
-            if path == "/slow" {
+            if path.starts_with("/slow") {
                 thread::sleep(Duration::from_millis(300));
             }
             if !head.starts_with("HEAD") {
@@ -272,4 +272,31 @@ async fn what_is_not_as_it_is_locked_does_not_reach_the_step() {
     // What is pinned is still there for who has no network.
     let (reply, _) = build(port, &store, Terms { offline: true, ..locked() }, fetch("/file")).await;
     assert!(reply.ends_with("as it was"), "{reply}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_breaks_off_is_fetched_to_its_end() {
+    if !inside(module_path!(), "what_a_client_breaks_off_is_fetched_to_its_end") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (store, body) = (store(dir.path()), vec![b'x'; 3 << 20]);
+    let (_, port) = Upstream::start(&body);
+    // One client waits for the head of the answer, the other one does not.
+    let work = || {
+        for (path, waits) in [("/slow/1", true), ("/slow/2", false)] {
+            let mut stream = connect((lookup("packages.example").unwrap(), 80)).unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: packages.example\r\n\r\n");
+            stream.write_all(request.as_bytes()).unwrap();
+            if waits {
+                stream.read_exact(&mut [0; 12]).unwrap();
+            } else {
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+    };
+    let ((), traffic) = build(port, &store, Terms::default(), work).await;
+    let known = |record: &RequestRecord| (record.complete, record.size, record.sha256);
+    let whole = (true, 3 << 20, Some(Digest::of(&body)));
+    assert_eq!(traffic.requests.iter().map(known).collect::<Vec<_>>(), [whole; 2]);
 }
