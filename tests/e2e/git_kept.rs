@@ -124,3 +124,86 @@ fn a_repository_that_is_added_is_held_to_its_commit() {
     );
     assert!(drift.mentions(what) && drift.mentions(&told), "{drift:?}");
 }
+
+/// A step that adds a branch of `origin`.
+fn adding(origin: &SmartGit) -> Scene {
+    let scene = scene(origin);
+    scene.dockerfile("FROM scratch\nADD https://git.example/team/app.git#main /app\n");
+    scene
+}
+
+#[test]
+fn a_repository_that_is_added_is_there_without_its_server() {
+    let origin = SmartGit::start(&[("file", "text\n"), ("dir/other", "more\n")], Vec::new());
+    let scene = adding(&origin);
+    let build = |terms: &[&str]| scene.home.run(&[&BUILD[..], terms, &OUTPUT].concat());
+    let _ = build(&["--lock"]).succeeded();
+    let first = digest(&scene.home);
+    // Held to the lock, the old commit is added again though the branch has moved.
+    let old = origin.commit().to_owned();
+    let _ = origin.advance(&[("file", "new text\n")]);
+    let _ = build(&["--no-cache"]).succeeded();
+    let moved = digest(&scene.home);
+    assert_ne!(moved, first);
+    drop(origin);
+    for kind in ["step", "record"] {
+        let filter = format!("type={kind}");
+        let _ = scene.home.run(&["cache", "prune", "--force", "--filter", &filter]).succeeded();
+    }
+    let _ = build(&["--locked", "--offline", "--no-cache"]).succeeded();
+    assert_eq!(digest(&scene.home), first);
+    let _ = build(&["--offline", "--no-cache"]).succeeded();
+    assert_eq!(digest(&scene.home), moved, "a name leads where it led last");
+    // One byte of each pack is another one.
+    let blobs = scene.home.dir().join("home/.local/share/touchmark/content/blobs/sha256");
+    let mut altered = 0;
+    for blob in fs::read_dir(blobs).unwrap() {
+        let path = blob.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        if bytes.starts_with(b"PACK") {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            altered += 1;
+        }
+    }
+    assert_eq!(altered, 2);
+    let refused = build(&["--locked", "--offline", "--no-cache"]).returned(1);
+    assert!(refused.mentions("is damaged (its bytes now have the digest"), "{refused:?}");
+    let gone = build(&["--locked", "--offline", "--no-cache"]).returned(1);
+    let told =
+        format!("error: git+https://git.example/team/app.git at {old} is not in the store\n");
+    assert!(gone.mentions(&told), "{gone:?}");
+    assert!(gone.mentions("help: build once without --offline, which brings what is missing"));
+}
+
+#[test]
+fn an_image_with_an_added_repository_is_rebuilt_from_what_lies_beside_it() {
+    let origin = SmartGit::start(&[("file", "text\n")], Vec::new());
+    let scene = adding(&origin);
+    let _ = scene.push_signed(&[]).succeeded();
+    let image = scene.registry.image("app:1");
+    let policy = ["--policy", "touchmark.toml", "--key", "cosign.pub"];
+    let run = |args: &[&str]| scene.home.run(&[args, &policy].concat());
+    let pushed = run(&["materials", "push", &image]).succeeded();
+    assert!(pushed.mentions("1 files with"), "{pushed:?}");
+    drop(origin);
+    let _ = scene.home.run(&["cache", "prune", "--all", "--force"]).succeeded();
+    let _ = run(&["materials", "pull", &image]).succeeded();
+    let _ = run(&["rebuild", &image, "ctx"]).succeeded();
+}
+
+#[test]
+fn a_context_in_a_repository_is_there_without_its_server() {
+    let tree = [("Dockerfile", "FROM scratch\nCOPY file /file\n"), ("file", "text\n")];
+    let origin = SmartGit::start(&tree, Vec::new());
+    let scene = scene(&origin);
+    let context = format!("http://{}/team/app.git#main", origin.host());
+    let output = [&OUTPUT[..4], &[context.as_str()]].concat();
+    let build = |terms: &[&str]| scene.home.run(&[&BUILD[..], terms, &output].concat());
+    let _ = build(&[]).succeeded();
+    let first = digest(&scene.home);
+    drop(origin);
+    let _ = build(&["--offline", "--no-cache"]).succeeded();
+    assert_eq!(digest(&scene.home), first);
+}

@@ -15,10 +15,22 @@ use crate::oci::digest::Digest;
 /// The version of its protocol that git asks for (gitprotocol-v2, "HTTP Transport").
 pub(crate) const GIT_PROTOCOL: &str = "git-protocol";
 
+/// The method of what the store keeps of a repository's commit: its objects as a pack.
+#[must_use]
+pub fn git_commit(commit: &str) -> String {
+    format!("GIT {commit}")
+}
+
+/// The method of which commit a branch, a tag or `HEAD` led to.
+#[must_use]
+pub fn git_name(name: &str) -> String {
+    format!("GIT-NAME {name}")
+}
+
 /// An answer without its body, which is in the content store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredAnswer {
-    /// `GET` or `HEAD`; the body of an answer to `HEAD` is empty.
+    /// `GET` or `HEAD`; the body of an answer to `HEAD` is empty. Of a repository see [`git_commit`], [`git_name`].
     pub method: String,
     /// The address as it was asked for.
     pub url: String,

@@ -11,7 +11,7 @@ pub mod store;
 pub mod terms;
 
 pub(crate) use answer::GIT_PROTOCOL;
-pub use answer::StoredAnswer;
+pub use answer::{StoredAnswer, git_commit, git_name};
 pub use image_documents::ImageDocuments;
 pub use lock::Lock;
 pub use store::DownloadStore;

@@ -39,7 +39,7 @@ pub struct Resolved {
     /// Full commit id.
     pub commit: String,
     /// The reference that it was found by; none where the address has the commit itself.
-    reference: Option<String>,
+    pub(super) reference: Option<String>,
     /// The rule that allowed it.
     pub rule: String,
     /// The URL that is really asked.
@@ -92,10 +92,6 @@ impl Fetcher {
     pub async fn resolve_git(&self, ask: &GitAsk<'_>) -> Result<Resolved, FetchError> {
         let address = ask.address;
         let url = address.url();
-        // Which commit a name leads to is known to the repository alone.
-        if self.terms.offline && !address.reference.as_deref().is_some_and(GitAddress::is_commit) {
-            return Err(FetchError::Offline { url: format!("git+{url}") });
-        }
         let (program, session, permit) = self.session(ask).await?;
         let resolved = |commit: &str, reference: Option<&str>| Resolved {
             commit: commit.to_owned(),
@@ -105,6 +101,11 @@ impl Fetcher {
         };
         let found = match &address.reference {
             Some(commit) if GitAddress::is_commit(commit) => resolved(commit, None),
+            wanted if self.terms.offline => {
+                let name = wanted.as_deref().unwrap_or("HEAD");
+                let offline = || FetchError::Offline { url: format!("git+{url}") };
+                resolved(&self.known_commit(&url, name).ok_or_else(offline)?, None)
+            }
             wanted => {
                 let name = wanted.as_deref().unwrap_or("HEAD");
                 let peeled = format!("{name}^{{}}");
@@ -118,6 +119,7 @@ impl Fetcher {
                 let (commit, full) = choose(&answer, name, address.kind).ok_or_else(|| {
                     FetchError::NoReference { url: url.clone(), reference: name.into() }
                 })?;
+                self.keep_name(&url, name, &commit);
                 resolved(&commit, Some(&full))
             }
         };
@@ -174,20 +176,28 @@ impl Fetcher {
         depth: usize,
     ) -> Result<i64, FetchError> {
         let url = ask.address.url();
-        if self.terms.offline {
-            return Err(FetchError::Offline { url: format!("git+{url}") });
-        }
         let (program, session, _) = self.session(ask).await?;
         let fault = |reason| FetchError::Git { url: url.clone(), action: "fetched", reason };
         let run =
             async |arguments: &[&str]| program.run(&session, into, arguments).await.map_err(fault);
         run(&["init", "--quiet", "--initial-branch=main", "."]).await?;
-        self.fetch_commit(&program, &session, resolved, into).await.map_err(fault)?;
         let commit = resolved.commit.as_str();
+        // Whoever wants `.git` wants it as the server gives it, where there is one.
+        let stored = self.terms.offline || !keep_git_dir;
+        let kept = stored && self.kept_commit(&program, &session, &url, commit, into).await?;
+        if !kept {
+            if self.terms.offline {
+                return Err(FetchError::Offline { url: format!("git+{url} at {commit}") });
+            }
+            self.fetch_commit(&program, &session, resolved, into).await.map_err(fault)?;
+        }
         run(&["checkout", "--quiet", "--force", "--detach", commit]).await?;
         let head = run(&["rev-list", "--max-count=1", "--timestamp", commit]).await?;
         let time = head.split(' ').next().and_then(|time| time.parse().ok());
         let time = time.ok_or_else(|| fault("git told no time of the commit".into()))?;
+        if !kept {
+            self.keep_commit(&program, &session, (&url, resolved), into).await;
+        }
         if ask.address.submodules.unwrap_or(true) {
             self.submodules(ask, &program, &session, commit, into, keep_git_dir, depth).await?;
         }
@@ -199,34 +209,6 @@ impl Fetcher {
             }
         }
         Ok(time)
-    }
-
-    /// The commit alone where the server gives it, else the history of all branches and tags.
-    async fn fetch_commit(
-        &self,
-        program: &GitProgram,
-        session: &Session,
-        resolved: &Resolved,
-        into: &Path,
-    ) -> Result<(), String> {
-        let commit = resolved.commit.as_str();
-        let object = format!("{commit}^{{commit}}");
-        let present =
-            async || program.run(session, into, &["cat-file", "-e", &object]).await.is_ok();
-        let fetch = ["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"];
-        let wanted = [commit].into_iter().chain(resolved.reference.as_deref());
-        for what in wanted {
-            let shallow = [&fetch[..], &["--depth=1", "origin", what]].concat();
-            if program.run(session, into, &shallow).await.is_ok() && present().await {
-                return Ok(());
-            }
-        }
-        let all = ["origin", "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"];
-        program.run(session, into, &[&fetch[..], &all].concat()).await?;
-        match present().await {
-            true => Ok(()),
-            false => Err(format!("it has no commit {commit} on any branch or tag")),
-        }
     }
 
     /// How git talks to this repository: from where, as whom, and to nobody else.
@@ -297,6 +279,7 @@ impl Fetcher {
         let proxy = self.git_proxy(&shown)?;
         // A proxy resolves names by itself.
         let pin = match proxy {
+            _ if self.terms.offline => None,
             Some(_) => None,
             None => Some(self.pin(address, &target).await?),
         };

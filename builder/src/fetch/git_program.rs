@@ -46,7 +46,7 @@ const MAX_ANSWER: u64 = 16 << 20;
 const MAX_COMPLAINT: u64 = 64 << 10;
 
 /// What is set for every run.
-const SETTINGS: [(&str, &str); 16] = [
+const SETTINGS: [(&str, &str); 18] = [
     ("safe.directory", "*"),
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
@@ -58,6 +58,9 @@ const SETTINGS: [(&str, &str); 16] = [
     ("advice.detachedHead", "false"),
     ("core.logAllRefUpdates", "false"),
     ("gc.auto", "0"),
+    // What is fetched stays one pack, and the same objects give the same one.
+    ("fetch.unpackLimit", "1"),
+    ("pack.threads", "1"),
     ("maintenance.auto", "false"),
     ("submodule.recurse", "false"),
     ("http.lowSpeedLimit", "1"),

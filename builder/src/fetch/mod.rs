@@ -1,9 +1,10 @@
 //! What the builder fetches itself: for ADD, for build contexts and for named contexts. `gate` decides,
 //! `credentials` are the secrets with BuildKit's names ← `http` (one file), `git_program` (how git is run)
-//! ← `submodules`, `git` (one commit as files).
+//! ← `submodules`, `commit` (its objects, kept), `git` (one commit as files).
 //!
 //! Absent: what steps fetch (that is `egress`), and git's own idea of configuration, hooks and prompts.
 
+mod commit;
 pub mod credentials;
 pub mod error;
 pub mod gate;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::material::Material;
+use super::material::{Material, Sort};
 use crate::{
     downloads::StoredAnswer,
     oci::{descriptor::Descriptor, digest::Digest, manifest::Manifest, media_type},
@@ -57,8 +57,7 @@ pub fn matched(materials: &[Material], known: impl Fn(&str, &str) -> Vec<StoredA
     let mut found = BTreeMap::new();
     let mut missing = Vec::new();
     for material in materials.iter().filter(|one| one.is_body()) {
-        let method = material.method.as_deref().unwrap_or("GET");
-        let answers = known(method, &material.uri);
+        let answers = known(&material.kept_method(), &material.uri);
         let mut fitting = answers.into_iter().filter(|answer| fits(material, answer)).peekable();
         if fitting.peek().is_none() {
             missing.push(material.clone());
@@ -72,12 +71,12 @@ pub fn matched(materials: &[Material], known: impl Fn(&str, &str) -> Vec<StoredA
     Matched { answers: found.into_values().collect(), missing }
 }
 
-/// Did this answer bring this material?
+/// Did this answer bring this material? A pack is known by its commit, as git computes the ids of what is in it.
 #[must_use]
 pub fn fits(material: &Material, answer: &StoredAnswer) -> bool {
     answer.url == material.uri
-        && answer.method == material.method.as_deref().unwrap_or("GET")
-        && Some(answer.digest) == material.digest
+        && answer.method == material.kept_method()
+        && (material.sort == Sort::Git || Some(answer.digest) == material.digest)
         && u64::from(answer.status) == material.status.unwrap_or(200)
 }
 
@@ -112,7 +111,6 @@ impl Artifact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::materials::material::Sort;
 
     fn answer(url: &str, body: &[u8]) -> StoredAnswer {
         StoredAnswer {

@@ -7,6 +7,7 @@ use touchmark_attest::{
 };
 
 use crate::{
+    downloads::git_commit,
     oci::digest::Digest,
     policy::preset::Preset,
     provenance::{COMMITS, METHOD, REQUEST, VERIFIED_BY},
@@ -102,7 +103,21 @@ impl Material {
     /// Is it bytes that a later build could need from a store, and are they known?
     #[must_use]
     pub fn is_body(&self) -> bool {
-        matches!(self.sort, Sort::Package | Sort::File) && self.digest.is_some()
+        match self.sort {
+            Sort::Package | Sort::File => self.digest.is_some(),
+            Sort::Git => self.commit.is_some(),
+            Sort::Image | Sort::Context => false,
+        }
+    }
+
+    /// The method by which the store knows it.
+    #[must_use]
+    pub fn kept_method(&self) -> String {
+        match (self.sort, &self.commit, &self.method) {
+            (Sort::Git, Some(commit), _) => git_commit(commit),
+            (_, _, Some(method)) => method.clone(),
+            _ => "GET".into(),
+        }
     }
 
     fn read(dependency: &ResourceDescriptor) -> Self {

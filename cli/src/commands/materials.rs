@@ -10,7 +10,7 @@ use touchmark_builder::{
     downloads::DownloadStore,
     materials::{
         artifact::{Matched, matched},
-        material::{Material, Sort},
+        material::Material,
         transfer::{self, Moved, TransferError},
     },
     oci::{descriptor::Descriptor, reference::Reference},
@@ -104,10 +104,6 @@ fn push(
     for material in materials.iter().filter(|one| one.incomplete.is_some()) {
         let uri = harmless(&material.uri);
         printer.warning(&format!("{uri} has no digest and cannot be kept"));
-    }
-    let repositories = materials.iter().filter(|one| one.sort == Sort::Git).count();
-    if repositories > 0 {
-        printer.warning(&format!("repositories are not kept, only files: {repositories} left out"));
     }
     let moved = transfer::push(client, reference, &read.subject.image, &answers, store);
     let moved = runtime::block_on(moved)?.map_err(|error| failed(&error))?;
