@@ -194,16 +194,30 @@ fn an_image_with_an_added_repository_is_rebuilt_from_what_lies_beside_it() {
 }
 
 #[test]
-fn a_context_in_a_repository_is_there_without_its_server() {
+fn a_context_in_a_repository_is_pinned_and_there_without_its_server() {
     let tree = [("Dockerfile", "FROM scratch\nCOPY file /file\n"), ("file", "text\n")];
     let origin = SmartGit::start(&tree, Vec::new());
     let scene = scene(&origin);
     let context = format!("http://{}/team/app.git#main", origin.host());
     let output = [&OUTPUT[..4], &[context.as_str()]].concat();
     let build = |terms: &[&str]| scene.home.run(&[&BUILD[..], terms, &output].concat());
-    let _ = build(&[]).succeeded();
+    let _ = build(&["--lock"]).succeeded();
     let first = digest(&scene.home);
-    drop(origin);
-    let _ = build(&["--offline", "--no-cache"]).succeeded();
+    let lock = fs::read_to_string(scene.home.path("touchmark.lock")).unwrap();
+    let uri = format!("git+http://{}/team/app.git", origin.host());
+    let old = origin.commit().to_owned();
+    assert!(lock.contains(&format!("url = \"{uri}\"\ncommit = \"{old}\"\n")), "{lock}");
+    let offline = |terms: &[&str]| build(&[&["--offline", "--no-cache"], terms].concat());
+    let _ = offline(&["--locked"]).succeeded();
     assert_eq!(digest(&scene.home), first);
+    let new = origin.advance(&[("file", "new text\n"), tree[0]]);
+    let drift = build(&["--locked"]).returned(1);
+    let told = format!(
+        "error: {uri} is not what it was\n  touchmark.lock: {old}\n  found: {new}\n\
+         help: if the new bytes are meant, write the lock file anew: touchmark build --lock\n"
+    );
+    assert!(drift.mentions(&told), "{drift:?}");
+    drop(origin);
+    let _ = offline(&[]).succeeded();
+    assert_ne!(digest(&scene.home), first, "a name leads where it led last");
 }

@@ -28,6 +28,10 @@ pub(super) fn pinned(
         let file = LockedFile { digest, size: None, commit: None, status: None, purl: None };
         lock.add(input.uri.clone(), file);
     }
+    if let Some((uri, git)) = request.git.as_ref().and_then(|git| Some((git.locked_uri()?, git))) {
+        let commit = Some(git.commit.clone());
+        lock.add(uri, LockedFile { digest: None, size: None, commit, status: None, purl: None });
+    }
     for request in solved.requests() {
         if !request.complete {
             let reason = request.incomplete_reason.as_deref().unwrap_or("it is not complete");

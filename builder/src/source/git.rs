@@ -25,6 +25,8 @@ pub struct GitState {
     pub remote: Option<String>,
     /// Path of the context in the repository, without slashes at its ends; empty at its top.
     pub subdir: String,
+    /// Did the command line name the repository, so that the commit was fetched for this build?
+    pub fetched: bool,
 }
 
 /// Most that is read of an answer, in bytes. One byte of `status` is enough to be dirty.
@@ -65,6 +67,7 @@ pub fn inspect(git: &Path, context: &Path) -> Option<GitState> {
         dirty,
         remote: remote.map(|url| without_credentials(&url)),
         subdir: subdir.trim_matches('/').to_owned(),
+        fetched: false,
     })
 }
 
@@ -73,6 +76,14 @@ struct Git<'a> {
     context: &'a Path,
     /// `filter.<name>` sections whose programs are switched off.
     filters: Vec<String>,
+}
+
+impl GitState {
+    /// The address by which a lock pins the commit; none where the context is a directory of this machine.
+    #[must_use]
+    pub fn locked_uri(&self) -> Option<String> {
+        self.remote.as_ref().filter(|_| self.fetched).map(|remote| format!("git+{remote}"))
+    }
 }
 
 impl Git<'_> {

@@ -31,8 +31,13 @@ pub(super) struct Locking {
 
 impl Locking {
     /// Reads the lock file where the build is held to one. `usual` are the places of the policy file, which stands
-    /// beside it.
-    pub(super) fn read(args: &SourceArgs, usual: &[PathBuf]) -> Result<Self, CliError> {
+    /// beside it. A `foreign` context is gone after the build: a lock file that it brought is read, a new one is
+    /// written into the current directory.
+    pub(super) fn read(
+        args: &SourceArgs,
+        usual: &[PathBuf],
+        foreign: bool,
+    ) -> Result<Self, CliError> {
         let beside = |path: &PathBuf| path.with_file_name(NAME);
         let there = || usual.iter().map(beside).find(|path| path.exists());
         let place = |given: &Option<PathBuf>| given.clone().or_else(there);
@@ -41,7 +46,10 @@ impl Locking {
             Some(given) => Some(Arc::new(lock(&place(given).unwrap_or_else(first))?)),
             None => None,
         };
-        let write = args.lock.as_ref().map(|given| place(given).unwrap_or_else(first));
+        let write = args.lock.as_ref().map(|given| match (given, foreign) {
+            (None, true) => PathBuf::from(NAME),
+            _ => place(given).unwrap_or_else(first),
+        });
         Ok(Self { terms: Terms { offline: args.offline, lock }, write })
     }
 

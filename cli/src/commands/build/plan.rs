@@ -76,8 +76,8 @@ impl Plan {
     ) -> Result<Self, CliError> {
         let Found { context, name, source, git, fetched, policies } =
             context::found(asked, gathered, config)?;
-        let locking = Locking::read(&args.source, &policies)?;
-        held(&fetched, &locking)?;
+        let locking = Locking::read(&args.source, &policies, asked.is_remote())?;
+        held(&fetched, git.as_ref(), &locking)?;
         Dockerfile::parse(&source).map_err(|faults| super::faults(&name, &source, &faults))?;
         let PolicyFile { mut policy, text: policy_text, dir: policy_dir } = policy(args, policies)?;
         match args.result.harden {
@@ -141,11 +141,17 @@ impl Plan {
 }
 
 /// Is what the command line names as it is locked?
-fn held(fetched: &[FetchedInput], locking: &Locking) -> Result<(), CliError> {
+fn held(
+    fetched: &[FetchedInput],
+    git: Option<&GitState>,
+    locking: &Locking,
+) -> Result<(), CliError> {
+    let commit =
+        git.and_then(|git| locking.terms.check_commit(&git.locked_uri()?, &git.commit).err());
     let known = fetched.iter().filter(|input| !input.uri.is_empty());
     let breach =
         |input: &FetchedInput| locking.terms.check_file(&input.uri, 200, input.digest).err();
-    match known.filter_map(breach).collect::<Vec<_>>() {
+    match known.filter_map(breach).chain(commit).collect::<Vec<_>>() {
         none if none.is_empty() => Ok(()),
         all => Err(CliError::failed(Breaches(all).to_string())),
     }

@@ -153,6 +153,7 @@ impl Gatherer<'_> {
             dirty: false,
             remote: Some(address.url()),
             subdir: address.subdir.clone(),
+            fetched: true,
         });
         Ok(())
     }
