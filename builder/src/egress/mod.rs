@@ -36,6 +36,7 @@ mod through_proxy;
 mod tls;
 mod tunnel;
 mod upstream;
+pub mod wanted;
 mod way_out;
 
 use std::{

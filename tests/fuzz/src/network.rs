@@ -1,9 +1,10 @@
-//! What a step sends: DNS messages and ClientHellos, whole and in pieces; and the addresses it asks for.
+//! What a step sends: DNS messages, git's questions, ClientHellos whole and in pieces; and the addresses it asks for.
 
 use touchmark_builder::{
     egress::{
         client_hello::{ClientHello, Heard},
         dns_message::{Answer, reply},
+        wanted::commits,
     },
     purl::of_download,
 };
@@ -34,6 +35,11 @@ pub fn run(bytes: &[u8]) {
     }
     if let Heard::Name(name) = heard(bytes, bytes.len().max(1)) {
         assert_eq!(heard(bytes, 1), Heard::Name(name));
+    }
+    for told in [commits(bytes, false), commits(bytes, true)].into_iter().flatten() {
+        let ids: Vec<&str> = told.split(' ').collect();
+        assert!(ids.is_sorted() && ids.iter().all(|id| matches!(id.len(), 40 | 64)), "{told}");
+        assert!(told.bytes().all(|byte| byte == b' ' || byte.is_ascii_hexdigit()), "{told}");
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Some(purl) = of_download(text) {
