@@ -177,7 +177,8 @@ fn hint_of(status: u16) -> &'static str {
 }
 
 fn login(reason: &str) -> &'static str {
-    let asks = ["could not read Username", "Authentication failed", "403", "401"];
+    // With the words before them: a port may have the same digits.
+    let asks = ["could not read Username", "Authentication failed", "error: 403", "error: 401"];
     match asks.iter().any(|sign| reason.contains(sign)) {
         true => "\nhelp: give a token: --secret id=GIT_AUTH_TOKEN,src=FILE",
         false => "",
