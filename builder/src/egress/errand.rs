@@ -209,7 +209,10 @@ impl Errand {
             Ok(file) => file,
             Err(error) => return cannot_keep(&error),
         };
-        let may_keep = reason.is_none() && StoredAnswer::may_be_kept(head.status.as_u16());
+        // A question that is always asked anew may be refused: without a network it is refused again.
+        let refused = self.query.is_some() && head.status.is_client_error();
+        let may_keep =
+            reason.is_none() && (refused || StoredAnswer::may_be_kept(head.status.as_u16()));
         let kept_headers = StoredAnswer::kept_headers(&headers);
         let variant = StoredAnswer::variant_of(&headers, &self.headers);
         let head = Head { status: head.status, headers, file, announced, reason };
