@@ -25,6 +25,7 @@ mod crowd;
 mod deaths;
 mod docker_plugin;
 mod escape;
+mod examples;
 mod failing_steps;
 mod faulty_registry;
 mod full_disk;
